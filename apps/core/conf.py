@@ -1,0 +1,116 @@
+"""The one place that reads the environment.
+
+`OPTIONS` is the table of every setting; `docs/operate/settings.md` shows the same table and a test compares them.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+class ConfigurationError(Exception):
+    """A setting is missing or dangerous; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting: its name, what it is for, its default in embedded mode, whether production must set it."""
+
+    name: str
+    about: str
+    default: str = ""
+    required: bool = False
+    secret: bool = False
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("IG_MODE", "`embedded` (one machine, demo allowed) or `production` (refuses dangerous settings)", "embedded"),
+    Option("IG_REGION", "Region that this installation serves, such as `eu-west-1`", "eu-west-1", required=True),
+    Option("IG_BASE_URL", "Address under which people reach the portal", "http://127.0.0.1:8000", required=True),
+    Option("IG_VAR", "Folder for what the embedded services keep", "var"),
+    Option("SECRET_KEY", "Signs sessions and tokens; at least 50 characters", required=True, secret=True),
+    Option("IG_KEY_SECRET", "Encrypts private keys and stored secrets at rest", required=True, secret=True),
+    Option("IG_SIGNING_KEY", "PEM file of the ECDSA P-256 signing key; unset: one is made and kept encrypted", secret=True),
+    Option("DATABASE_URL", "PostgreSQL as the application role (`ig_app`)", required=True, secret=True),
+    Option("DATABASE_OWNER_URL", "PostgreSQL as the owner role (`ig_owner`), for migrations only", secret=True),
+    Option("DATABASE_SYSTEM_URL", "PostgreSQL as the system role (`ig_system`), for work across tenants", required=True, secret=True),
+    Option("REDIS_URL", "Redis: cache, wake-ups, fan-out, task queue", required=True, secret=True),
+    Option("NEO4J_URL", "Bolt address of Neo4j 5 with user and password; unset: traversal runs on SQL", secret=True),
+    Option("OBJECT_STORE_URL", "Bucket: `file:`, `s3:`, `gs:` or `az:`", "file:var/objects", required=True),
+    Option("PROMETHEUS_URL", "Prometheus to read measurements from"),
+    Option("OTEL_EXPORTER_OTLP_ENDPOINT", "Collector that traces are sent to; unset: traces stay in the process"),
+    Option("OPA_URL", "Open Policy Agent as the second policy engine"),
+    Option("OCI_REGISTRY", "Registry that policy packs are published to"),
+    Option("EMAIL_URL", "Mail server, such as `smtp://user:password@host:587`; unset: mail is written to the log", secret=True),
+    Option("SLACK_WEBHOOK_URL", "Address that alerts are posted to", secret=True),
+    Option("IG_PERSISTED_ONLY", "`1`: only safelisted GraphQL documents run", "0"),
+    Option("IG_ALLOWED_ORIGINS", "Origins, comma-separated, besides our own that may open the websocket"),
+    Option("IG_ALLOWED_HOSTS", "Host names, comma-separated, besides the one in IG_BASE_URL"),
+    Option("IG_TRUSTED_PROXIES", "Addresses, comma-separated, whose X-Forwarded-* headers are believed"),
+    Option("IG_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
+    Option("IG_LOG_FORMAT", "`json` or `console`", "json"),
+    Option("IG_DATABASE_POOLING", "`session` (direct) or `transaction` (behind a transaction-pooling proxy)", "session"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of this process. Values are strings as in the environment; properties give other types."""
+
+    values: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    @property
+    def embedded(self) -> bool:
+        """True in embedded mode."""
+        return self.values["IG_MODE"] == "embedded"
+
+    @property
+    def region(self) -> str:
+        """The region served here."""
+        return self.values["IG_REGION"]
+
+    @property
+    def var(self) -> Path:
+        """The folder of the embedded services, absolute."""
+        return Path(self.values["IG_VAR"]).resolve()
+
+    def flag(self, name: str) -> bool:
+        """Return whether the setting is switched on."""
+        return self.values[name].lower() in {"1", "true", "yes", "on"}
+
+    def items_of(self, name: str) -> list[str]:
+        """Return a comma-separated setting as a list."""
+        return [part.strip() for part in self.values[name].split(",") if part.strip()]
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `environ` gives.
+
+    Raises ConfigurationError naming the first setting that is missing or out of range.
+    """
+    values = {option.name: environ.get(option.name, "") or option.default for option in OPTIONS}
+    mode = values["IG_MODE"]
+    if mode not in {"embedded", "production"}:
+        raise ConfigurationError(f"IG_MODE is {mode!r}; use 'embedded' or 'production'")
+    if mode == "production":
+        for option in OPTIONS:
+            if option.required and not environ.get(option.name):
+                raise ConfigurationError(f"{option.name} is not set; production needs it ({option.about})")
+        if len(values["SECRET_KEY"]) < 50:
+            raise ConfigurationError("SECRET_KEY is shorter than 50 characters")
+        if not values["IG_BASE_URL"].startswith("https://"):
+            raise ConfigurationError("IG_BASE_URL must start with https:// in production")
+    if values["IG_DATABASE_POOLING"] not in {"session", "transaction"}:
+        raise ConfigurationError("IG_DATABASE_POOLING must be 'session' or 'transaction'")
+    return Settings(values)
+
+
+@cache
+def get() -> Settings:
+    """Return this process's settings, read once."""
+    return read(os.environ)

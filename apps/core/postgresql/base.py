@@ -1,0 +1,81 @@
+"""PostgreSQL engine that keeps the session's `ig.tenant` in step with the scope, before every statement.
+
+The tenant is set only when it changes. It is forgotten (and so set anew) after a rollback, since PostgreSQL rolls
+settings back too, and on every connection taken from the pool. Connections of the system role refuse work outside
+a `system_scope`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.backends.postgresql import base
+
+from apps.core.errors import NoTenantScope
+from apps.core.scope import current_scope
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's PostgreSQL connection with a tenant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._session_tenant: str | None = None
+        self._role = self.settings_dict.get("IG_ROLE", "app")
+        self._local = self.settings_dict.get("IG_POOLING") == "transaction"
+        self.execute_wrappers.append(self._in_scope)
+
+    def _in_scope(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
+        self.enter_scope()
+        return execute(sql, params, many, context)
+
+    def enter_scope(self) -> None:
+        """Make the session's tenant the scope's. Raises NoTenantScope for the system role outside its scope."""
+        if self._role == "owner":
+            return
+        scope = current_scope()
+        if self._role == "system":
+            if not scope.system:
+                raise NoTenantScope("the system connection is for system scopes only")
+            return
+        wanted = scope.tenant_id.hex if scope.tenant_id else ""
+        if wanted == self._session_tenant:
+            return
+        if self._local and not self.in_atomic_block:
+            if wanted:
+                raise NoTenantScope("behind a transaction-pooling proxy, tenant work needs a transaction")
+            return
+        self.ensure_connection()
+        with self.connection.cursor() as cursor:
+            cursor.execute("select set_config('ig.tenant', %s, %s)", (wanted, self._local))
+        self._session_tenant = wanted
+
+    def forget_session(self) -> None:
+        """Say that the session's tenant is not known any more."""
+        self._session_tenant = None
+
+    def init_connection_state(self) -> None:
+        self._session_tenant = None
+        super().init_connection_state()
+
+    def connect(self) -> None:
+        self._session_tenant = None
+        super().connect()
+
+    def _close(self) -> None:
+        self._session_tenant = None
+        super()._close()
+
+    def _rollback(self) -> None:
+        self._session_tenant = None
+        super()._rollback()
+
+    def _commit(self) -> None:
+        if self._local:
+            self._session_tenant = None
+        super()._commit()
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        self._session_tenant = None
+        super()._savepoint_rollback(sid)

@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""The project's command line."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run a management command; `up` is started without Django, since it brings up what Django's settings need."""
+    if sys.argv[1:2] == ["up"]:
+        from intelgraph.embedded.supervisor import main as up  # Django is not needed to start the services
+
+        raise SystemExit(up(sys.argv[2:]))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "intelgraph.settings")
+    from django.core.management import execute_from_command_line  # after the settings are named
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
