@@ -1,0 +1,109 @@
+"""Verbs of the ledger: append a record, store a checkpoint."""
+
+import secrets
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, transaction
+
+from apps.core.clock import iso
+from apps.core.routers import write_alias
+from apps.ledger import canonical, merkle
+from apps.ledger.types import Appended, CheckpointRow, Entry, Item
+
+_INSERT_RECORD = (
+    "insert into ledger_record (tenant_id, event_id, type, actor, at, body, leaf, item_count)"
+    " values (%s, %s, %s, %s, %s, %s, %s, %s) returning id"
+)
+_INSERT_ITEMS = (
+    "insert into ledger_item (tenant_id, record_id, position, ref_kind, ref_id, op, version, kind, commitment)"
+    " select %s, %s, i.ord - 1, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"
+    " from unnest(%s::text[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::bytea[])"
+    " with ordinality as i(ref_kind, ref_id, op, version, kind, commitment, ord)"
+)
+_INSERT_SEALED = "insert into ledger_sealed (tenant_id, record_id, name, salt, value) values (%s, %s, %s, %s, %s)"
+
+
+def item_body(item: Item) -> bytes:
+    """Return the canonical JSON of an item: the bytes that its leaf hash covers."""
+    return canonical.encode(
+        {
+            "commitment": item.commitment.hex(),
+            "id": str(item.ref_id),
+            "kind": item.kind,
+            "op": item.op,
+            "ref": item.ref_kind,
+            "version": item.version,
+        }
+    )
+
+
+def append(entry: Entry) -> Appended:
+    """Insert one record (with its items and sealed values) in the caller's transaction.
+
+    The cost is one insert, two with items. Nothing is numbered here: the sequencer does that after commit.
+    Raises LedgerEncodingError when `entry.data` holds what a record cannot, TransactionManagementError outside a
+    transaction.
+    """
+    alias = write_alias()
+    connection = connections[alias]
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("a record is appended inside the transaction of its change")
+    body: dict[str, Any] = {
+        "v": 1,
+        "id": str(entry.event_id),
+        "tenant": str(entry.tenant_id),
+        "type": entry.type,
+        "tv": entry.type_version,
+        "actor": entry.actor,
+        "at": iso(entry.at),
+        "request": entry.request_id,
+        "data": entry.data,
+    }
+    if entry.items:
+        root = merkle.root([merkle.leaf_hash(item_body(item)) for item in entry.items])
+        body["items"] = {"count": len(entry.items), "root": root.hex()}
+    salted = {name: (secrets.token_bytes(16), canonical.encode(value)) for name, value in entry.sealed.items()}
+    if salted:
+        body["sealed"] = {name: canonical.commitment(salt, value).hex() for name, (salt, value) in salted.items()}
+    encoded = canonical.encode(body)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT_RECORD,
+            (entry.tenant_id, entry.event_id, entry.type, entry.actor, entry.at, encoded, merkle.leaf_hash(encoded),
+             len(entry.items)),
+        )
+        record_id = int(cursor.fetchone()[0])
+        if entry.items:
+            items = entry.items
+            cursor.execute(
+                _INSERT_ITEMS,
+                (entry.tenant_id, record_id, [i.ref_kind for i in items], [i.ref_id for i in items],
+                 [i.op for i in items], [i.version for i in items], [i.kind for i in items],
+                 [i.commitment for i in items]),
+            )
+        for name, (salt, value) in salted.items():
+            cursor.execute(_INSERT_SEALED, (entry.tenant_id, record_id, name, salt, value))
+    return Appended(record_id=record_id, event_id=entry.event_id, tenant_id=entry.tenant_id)
+
+
+def store_checkpoint(checkpoint: CheckpointRow) -> bool:
+    """Insert a signed checkpoint; return False when one of that size stands already."""
+    alias = write_alias()
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "insert into ledger_checkpoint (tenant_id, size, root, head, at, key_id, note, signature, frontier)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            (checkpoint.tenant_id, checkpoint.size, checkpoint.root, checkpoint.head, checkpoint.at, checkpoint.key_id,
+             checkpoint.note, checkpoint.signature, checkpoint.frontier),
+        )
+        return bool(cursor.rowcount)
+
+
+def erase_sealed(tenant_id: UUID, record_ids: list[int]) -> int:
+    """Delete the sealed values of these records and their salts; every proof still verifies. Returns how many."""
+    with connections[write_alias()].cursor() as cursor:
+        cursor.execute("delete from ledger_sealed where tenant_id = %s and record_id = any(%s)", (tenant_id, record_ids))
+        return int(cursor.rowcount)
+
+
