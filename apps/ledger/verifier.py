@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Offline verifier of IntelGraph ledgers, proofs and signed documents: one file, no network.
 
-Copy this file alone to any machine with Python 3.10+ and the ``cryptography`` package and run
+Copy this file alone to any machine with Python 3.11+ and the ``cryptography`` package and run
 
     python verifier.py FILE --key public.pem
 
@@ -24,14 +24,13 @@ import binascii
 import dataclasses
 import gzip
 import hashlib
-import io
 import json
 import re
 import sys
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -98,10 +97,17 @@ def parse(text: bytes, where: str) -> Any:
 
 def canonical(value: Any) -> bytes:
     """Canonical JSON (RFC 8785) of a value of strings, whole numbers, booleans, nulls, lists and ASCII-keyed objects."""
-    return _ENCODER.encode(value).encode("utf-8")
+    try:
+        return _ENCODER.encode(value).encode("utf-8")
+    except RecursionError:
+        raise BadInput("nested too deeply") from None
+    except UnicodeEncodeError:
+        raise BadInput("text holds half of a surrogate pair") from None
 
 
 def _field(row: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
+    if not isinstance(row, Mapping):
+        raise BadInput(f"{where}: must be an object")
     value = row.get(name)
     if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
         wanted = {str: "text", int: "a whole number", dict: "an object", list: "a list"}[kind]
@@ -138,7 +144,7 @@ def _uuid(value: str, where: str) -> uuid.UUID:
 
 def _time(value: str, where: str) -> datetime:
     try:
-        return datetime.strptime(value, TIME_FORMAT).replace(tzinfo=timezone.utc)
+        return datetime.strptime(value, TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise BadInput(f"{where} is not a UTC time like 2026-11-21T00:00:00.000000Z") from None
 
@@ -356,8 +362,6 @@ def read_keys(documents: Any, where: str) -> Iterator[Key]:
         raise BadInput(f"{where}: 'keys' must be a list")
     for place, document in enumerate(documents):
         at = f"{where}: key {place}"
-        if not isinstance(document, dict):
-            raise BadInput(f"{at}: must be an object")
         pem = _field(document, "public_key_pem", str, at).encode()
         dates = [document.get(name) or "" for name in ("not_before", "not_after")]
         if not all(isinstance(date, str) for date in dates):
@@ -401,8 +405,6 @@ class Checkpoint:
     @classmethod
     def from_json(cls, value: Any, where: str) -> Checkpoint:
         """A checkpoint from ``{"note": text, "signature": base64}``."""
-        if not isinstance(value, dict):
-            raise BadInput(f"{where}: checkpoint must be an object")
         note = _field(value, "note", str, where).encode("utf-8", "replace")
         signature = _base64(_field(value, "signature", str, where), f"{where}: 'signature'")
         return cls.read(note, signature, where)
@@ -413,10 +415,14 @@ class Checkpoint:
         key = keys.keys.get(self.key_id)
         if key is None:
             whose = "given" if keys.trust == "given" else "published in this file"
-            report.error("checkpoint.key", f"checkpoint {self.size}: key {self.key_id} is not among those {whose}", **place)
+            report.error(
+                "checkpoint.key", f"checkpoint {self.size}: key {self.key_id} is not among those {whose}", **place
+            )
             return False
         if not key.signed(self.note, self.signature):
-            report.error("checkpoint.signature", f"checkpoint {self.size}: signature does not match note and key", **place)
+            report.error(
+                "checkpoint.signature", f"checkpoint {self.size}: signature does not match note and key", **place
+            )
             return False
         early = key.not_before is not None and self.at < key.not_before
         if early or (key.not_after is not None and self.at > key.not_after):
@@ -446,9 +452,8 @@ class LedgerCheck:
         self._first = self.number = self._tree.size
         self._stated = self._computed = start_hash
         self._ahead: dict[int, list[tuple[Checkpoint, bool]]] = {}
-        self._claimed = 0
-        self._matched = 0
-        self._torn = False
+        self._matched = self._first
+        self._torn = self._mismatched = False
         self._body: dict[str, Any] | None = None
         self._batch: tuple[int, bytes] | None = None
         self._items = Tree()
@@ -482,7 +487,11 @@ class LedgerCheck:
             self._torn = True
             return None
         if number > self.number + 1:
-            span = f"record {number - 1} is" if number == self.number + 2 else f"records {self.number + 1} to {number - 1} are"
+            span = (
+                f"record {number - 1} is"
+                if number == self.number + 2
+                else f"records {self.number + 1} to {number - 1} are"
+            )
             report.error("record.gap", f"{span} missing", number=self.number + 1, line=line)
             self._torn = True
         elif previous is not None and previous not in (self._stated, self._computed):
@@ -543,25 +552,29 @@ class LedgerCheck:
             else:
                 report.notice(code, message)
         if report.trust == "embedded":
-            report.notice("keys.embedded", "the keys come from the file itself: compare them with published ones (--key)")
+            report.notice(
+                "keys.embedded", "the keys come from the file itself: compare them with published ones (--key)"
+            )
         return report
 
     def _compare(self, checkpoint: Checkpoint, signed: bool) -> None:
         size = checkpoint.size
-        if self._torn:
-            return  # the missing record is reported already, and no root above it can match
+        if self._torn or self._mismatched:
+            return  # reported already: no root above a missing or altered record can match
         head_holds = checkpoint.head in (self._stated, self._computed)
         if checkpoint.root == self._tree.root() and head_holds:
             self._matched = size
             if signed:
                 self.report.covered = size
             return
-        self._claimed += 1
-        if self._claimed == 1:
-            since = f"records {self._matched + 1} to {size}" if self._matched + 1 < size else f"record {size}"
-            what = "root" if head_holds else "head hash" if checkpoint.root == self._tree.root() else "root and head hash"
-            message = f"checkpoint {size}: {what} differ{'' if ' ' in what and 'and' in what else 's'}: {since} not as signed"
-            self.report.error("checkpoint.root", message, number=size)
+        self._mismatched = True
+        differs = " and ".join(
+            name
+            for name, holds in (("root", checkpoint.root == self._tree.root()), ("head hash", head_holds))
+            if not holds
+        )
+        message = f"checkpoint {size}: records {self._matched + 1} to {size} are not those that were signed ({differs})"
+        self.report.error("checkpoint.root", message, number=size)
 
     def _read_body(self, number: int, body: bytes, line: int | None) -> dict[str, Any] | None:
         problem = value = None
@@ -577,7 +590,7 @@ class LedgerCheck:
                 batch = value.get("items")
                 self._items = Tree()
                 self._batch = None if batch is None else self._read_batch(batch)
-        except (BadInput, UnicodeEncodeError) as error:
+        except BadInput as error:
             problem = str(error)
         if problem:
             self.report.error("record.body", f"record {number}: {problem}", number=number, line=line)
@@ -607,7 +620,11 @@ def opening_error(sealed: Any, name: str, salt: bytes, value: Any) -> str:
     commitment = sealed.get(name) if isinstance(sealed, dict) else None
     if commitment is None:
         return f"nothing is sealed under {name!r}"
-    if hashlib.sha256(salt + canonical(value)).hexdigest() != commitment:
+    try:
+        data = canonical(value)
+    except BadInput as error:
+        return f"disclosed value of {name!r}: {error}"
+    if hashlib.sha256(salt + data).hexdigest() != commitment:
         return f"disclosed value of {name!r} does not match its commitment"
     return ""
 
@@ -615,20 +632,22 @@ def opening_error(sealed: Any, name: str, salt: bytes, value: Any) -> str:
 # ----------------------------------------------------------------------------------------------------- files
 
 
+def _read_some(read: Callable[[int], bytes], limit: int, line: int) -> bytes:
+    try:
+        data = read(limit + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadInput(f"line {line}: cannot be read ({error})") from None
+    if len(data) > limit:
+        raise BadInput(f"line {line}: longer than {limit} bytes")
+    return data
+
+
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while True:
-        try:
-            line = stream.readline(MAX_LINE_BYTES + 1)
-        except (EOFError, OSError, zlib.error) as error:
-            raise BadInput(f"line {number + 1}: cannot be unpacked ({error})") from None
-        if not line:
-            return
+    number = 1
+    while text := _read_some(stream.readline, MAX_LINE_BYTES, number):
+        if text.strip():
+            yield number, text
         number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise BadInput(f"line {number}: longer than {MAX_LINE_BYTES} bytes")
-        if line.strip():
-            yield number, line
 
 
 def check_export(
@@ -652,7 +671,7 @@ def check_export(
     check.with_items = header.get("items", True) is not False
     for own in held:
         check.checkpoint(own)
-    for value in header.get("checkpoints") or ():
+    for value in _field(header, "checkpoints", list, "line 1"):
         check.checkpoint(Checkpoint.from_json(value, "line 1"), 1)
     end: tuple[int, bytes] | None = None
     line = 1
@@ -678,20 +697,28 @@ def _take_row(check: LedgerCheck, row: dict[str, Any], line: int, where: str) ->
         return None
     number = _field(row, "n", int, where)
     if "open" in row:
-        salt = _field(row, "salt", str, where)
-        if not re.fullmatch(r"(?:[0-9a-f]{2})*", salt):
-            raise BadInput(f"{where}: 'salt' must be hexadecimal")
-        check.opening(number, _field(row, "open", str, where), bytes.fromhex(salt), row.get("value"), line)
+        check.opening(number, _field(row, "open", str, where), _salt(row, where), row.get("value"), line)
         return None
-    try:
-        body = _field(row, "body", str, where).encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadInput(f"{where}: 'body' holds half of a surrogate pair") from None
+    body = _body(row, where)
     if "item" in row:
         check.item(number, _field(row, "item", int, where), body, line)
     else:
         check.record(number, body, _digest(row, "prev", where), _digest(row, "hash", where), line)
     return None
+
+
+def _body(row: Mapping[str, Any], where: str) -> bytes:
+    try:
+        return bytes(_field(row, "body", str, where).encode("utf-8"))
+    except UnicodeEncodeError:
+        raise BadInput(f"{where}: 'body' holds half of a surrogate pair") from None
+
+
+def _salt(row: Mapping[str, Any], where: str) -> bytes:
+    salt = _field(row, "salt", str, where)
+    if not re.fullmatch(r"(?:[0-9a-f]{2})*", salt):
+        raise BadInput(f"{where}: 'salt' must be hexadecimal")
+    return bytes.fromhex(salt)
 
 
 def _path(document: Mapping[str, Any], where: str) -> list[bytes]:
@@ -711,7 +738,7 @@ def check_proof(document: Mapping[str, Any], keys: KeyRing) -> Report:
     report.facts = {"number": number, "signed_at": checkpoint.at.strftime(TIME_FORMAT), "key_id": checkpoint.key_id}
     if checkpoint.check_signature(keys, report):
         report.covered = checkpoint.size
-    body = _field(document, "body", str, "proof").encode("utf-8", "replace")
+    body = _body(document, "proof")
     if inclusion_holds(leaf_hash(body), number - 1, checkpoint.size, _path(document, "proof"), checkpoint.root):
         report.records = 1
     else:
@@ -725,12 +752,19 @@ def check_proof(document: Mapping[str, Any], keys: KeyRing) -> Report:
         item = _field(document, "item", dict, "proof")
         position = _field(item, "position", int, "proof: item")
         count, root = LedgerCheck._read_batch(record.get("items"))
-        leaf = leaf_hash(_field(item, "body", str, "proof: item").encode("utf-8", "replace"))
+        leaf = leaf_hash(_body(item, "proof: item"))
         if inclusion_holds(leaf, position, count, _path(item, "proof: item"), root):
             report.items = 1
         else:
             message = f"item {number}.{position}: the path does not lead to the root in the record"
             report.error("proof.item", message, number=number, position=position)
+    for opening in _field(document, "openings", list, "proof") if "openings" in document else ():
+        name, salt = _field(opening, "name", str, "proof: opening"), _salt(opening, "proof: opening")
+        problem = opening_error(record.get("sealed"), name, salt, opening.get("value"))
+        if problem:
+            report.error("opening", f"record {number}: {problem}", number=number)
+        else:
+            report.openings += 1
     return report
 
 
@@ -759,21 +793,28 @@ def check_envelope(document: Mapping[str, Any], keys: KeyRing, artefacts: Iterab
     report = Report("DSSE envelope", trust=keys.trust)
     good = []
     for entry in _field(document, "signatures", list, where):
-        if not isinstance(entry, dict):
-            raise BadInput(f"{where}: a signature must be an object")
         signature = _base64(_field(entry, "sig", str, where), f"{where}: 'sig'")
         good += [key.key_id for key in keys.keys.values() if key.signed(head + payload, signature)]
     if not good:
         report.error("envelope.signature", "no signature is by a given key over this payload")
     report.facts = {"payload_type": kind, "signed_by": good}
-    statement = json.loads(payload) if kind == "application/vnd.in-toto+json" and good else {}
-    subjects = statement.get("subject", [])
-    report.facts |= {"predicate_type": statement.get("predicateType", ""), "subjects": subjects}
+    digests: dict[str, str] = {}
+    if kind == "application/vnd.in-toto+json" and good:
+        digests = _subjects(payload, report)
     for artefact in artefacts:
-        digest = _file_digest(artefact).hex()
-        if not any(subject.get("digest", {}).get("sha256") == digest for subject in subjects):
+        if _file_digest(artefact).hex() not in digests.values():
             report.error("envelope.subject", f"{artefact.name}: its digest is not among the statement's subjects")
     return report
+
+
+def _subjects(payload: bytes, report: Report) -> dict[str, str]:
+    try:
+        statement = json.loads(payload)
+        digests = {str(subject["name"]): str(subject["digest"]["sha256"]) for subject in statement["subject"]}
+        report.facts |= {"predicate_type": str(statement["predicateType"]), "subjects": digests}
+    except (ValueError, RecursionError, KeyError, TypeError):
+        raise BadInput("envelope: the payload is not an in-toto statement with SHA-256 digests") from None
+    return digests
 
 
 def _file_digest(path: Path) -> bytes:
@@ -808,18 +849,17 @@ def check_stream(
     stream: BinaryIO, keys: KeyRing, held: Iterable[Checkpoint] = (), artefacts: Iterable[Path] = ()
 ) -> Report:
     """Check whatever document stands in the stream, by its own name of its format."""
-    buffered = io.BufferedReader(stream, 1 << 16) if isinstance(stream, io.RawIOBase) else stream
-    rows = _lines(buffered)
+    rows = _lines(stream)
     number, text = next(rows, (1, b""))
     if not text:
         raise BadInput("line 1: the file is empty")
     try:
         document = parse(text, f"line {number}")
     except BadInput:
-        rest = buffered.read(MAX_LINE_BYTES)  # a proof or envelope may be laid out over several lines
-        if not rest.strip():
+        rest = _read_some(stream.read, MAX_LINE_BYTES, number)  # a proof may be laid out over several lines
+        if text.strip() != b"{" or not rest.strip():
             raise
-        document = parse(text + rest, "line 1")
+        document = parse(text + rest, f"line {number}")
     if isinstance(document, dict):
         form = document.get("format")
         if form == EXPORT_FORMAT:
@@ -833,18 +873,13 @@ def check_stream(
     raise BadInput(f"line {number}: not a ledger export, a proof or an envelope (no known 'format')")
 
 
-def check_file(
-    path: Path, keys: KeyRing, held: Iterable[Checkpoint] = (), artefacts: Iterable[Path] = ()
-) -> Report:
-    """Check a file (plain or gzip) with the reader's keys and checkpoints."""
+def check_file(path: Path, keys: KeyRing, held: Iterable[Checkpoint] = (), artefacts: Iterable[Path] = ()) -> Report:
+    """Check a file (plain or gzip; ``-`` is standard input) with the reader's keys and checkpoints."""
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not packed:
-                return check_stream(raw, keys, held, artefacts)
-            with gzip.open(raw, "rb") as unpacked:
-                return check_stream(unpacked, keys, held, artefacts)
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            with gzip.open(raw, "rb") if packed else raw as stream:
+                return check_stream(stream, keys, held, artefacts)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
 
@@ -855,11 +890,18 @@ def check_file(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``verify``."""
     parser.add_argument("file", type=Path, help="ledger export, proof, DSSE envelope, or any file with --signature")
-    parser.add_argument("--key", type=Path, action="append", default=[], help="public key (PEM) that you trust; repeatable")
+    parser.add_argument(
+        "--key", type=Path, action="append", default=[], help="public key (PEM) that you trust; repeatable"
+    )
     parser.add_argument("--keys", type=Path, help="published list of keys (keys.json) that you trust")
     parser.add_argument("--signature", type=Path, help="detached signature over FILE (DER or base64)")
     parser.add_argument(
-        "--checkpoint", type=Path, nargs=2, action="append", default=[], metavar=("NOTE", "SIGNATURE"),
+        "--checkpoint",
+        type=Path,
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NOTE", "SIGNATURE"),
         help="a checkpoint that you kept: an export that ends before it is refused",
     )
     parser.add_argument("--artefact", type=Path, action="append", default=[], help="file that a statement must name")
@@ -899,7 +941,10 @@ def run(options: argparse.Namespace) -> Report:
 
 def render(report: Report) -> str:
     """The report in words, one line per finding."""
-    lines = [f"{'ok' if report.ok else 'FAILED'}: {report.subject}" + (f" of tenant {report.tenant}" if report.tenant else "")]
+    lines = [
+        f"{'ok' if report.ok else 'FAILED'}: {report.subject}"
+        + (f" of tenant {report.tenant}" if report.tenant else "")
+    ]
     counts = [(report.records, "records"), (report.items, "items"), (report.openings, "disclosed values")]
     counts += [(report.checkpoints, "checkpoints")]
     lines.append("  checked: " + (", ".join(f"{count} {name}" for count, name in counts if count) or "signature"))
@@ -907,7 +952,7 @@ def render(report: Report) -> str:
         lines.append(f"  size {report.size}, signed up to {report.covered}, keys: {report.trust}")
         lines.append(f"  root {report.root}")
         lines.append(f"  head {report.head}")
-    lines += [f"  {name}: {value}" for name, value in report.facts.items()]
+    lines += [f"  {name}: {json.dumps(value)}" for name, value in report.facts.items()]
     lines += [f"  {finding.severity} [{finding.code}] {finding.message}" for finding in report.findings]
     if report.unlisted:
         lines.append(f"  and {report.unlisted} errors more")
@@ -927,7 +972,9 @@ def verify_command(options: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the file when it stands alone."""
-    parser = argparse.ArgumentParser(prog="verifier.py", description="Verify an IntelGraph ledger, proof or signature offline.")
+    parser = argparse.ArgumentParser(
+        prog="verifier.py", description="Verify an IntelGraph ledger, proof or signature offline."
+    )
     add_arguments(parser)
     return verify_command(parser.parse_args(argv))
 
