@@ -7,7 +7,7 @@ leakproof, so indexes on tenant-first columns keep working.
 from typing import Any
 
 from django.apps import apps
-from django.db import connections
+from django.db import connections, transaction
 from django.db.migrations.operations.base import Operation
 
 TENANT_SETTING = "nullif(current_setting('ig.tenant', true), '')::uuid"
@@ -124,17 +124,21 @@ class ReaderFunction(Operation):
 
 
 def apply_grants(using: str) -> None:
-    """Give the application and system roles what each table allows; run after every migration as the owner."""
-    append_only = {m._meta.db_table for m in apps.get_models(include_auto_created=True) if getattr(m, "append_only", False)}
-    with connections[using].cursor() as cursor:
+    """Give the application and system roles what each table allows; run after every migration as the owner.
+
+    A model may narrow it: `append_only = True` (select and insert), `app_rights = "select"` for the application role.
+    """
+    by_table = {m._meta.db_table: m for m in apps.get_models(include_auto_created=True)}
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("select tablename from pg_tables where schemaname = 'public' and tableowner = current_user")
-        tables = [row[0] for row in cursor.fetchall()]
-        for table in tables:
-            rights = "select, insert" if table in append_only else "select, insert, update, delete"
+        for (table,) in cursor.fetchall():
+            model = by_table.get(table)
+            rights = "select, insert" if getattr(model, "append_only", False) else "select, insert, update, delete"
             if table == "django_migrations":
                 rights = "select"
             cursor.execute(f'revoke all on "{table}" from ig_app, ig_system')
-            cursor.execute(f'grant {rights} on "{table}" to ig_app, ig_system')
+            cursor.execute(f'grant {rights} on "{table}" to ig_system')
+            cursor.execute(f'grant {getattr(model, "app_rights", rights)} on "{table}" to ig_app')
         cursor.execute("grant usage, select on all sequences in schema public to ig_app, ig_system")
 
 

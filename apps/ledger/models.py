@@ -71,6 +71,7 @@ class Link(models.Model):
     """
 
     append_only: ClassVar[bool] = True
+    app_rights: ClassVar[str] = "select"
 
     pk = models.CompositePrimaryKey("tenant_id", "number")
     tenant_id = models.UUIDField()
@@ -91,6 +92,8 @@ class Link(models.Model):
 class Head(models.Model):
     """Number and hash of the newest link of a tenant, kept by the sequencer."""
 
+    app_rights: ClassVar[str] = "select"
+
     tenant_id = models.UUIDField(primary_key=True)
     number = models.BigIntegerField()
     hash = models.BinaryField()
@@ -105,6 +108,8 @@ class Head(models.Model):
 
 class Sequencer(models.Model):
     """Where the sequencer stands: one row."""
+
+    app_rights: ClassVar[str] = "select"
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     cluster = models.TextField(default="")
@@ -126,6 +131,7 @@ class Checkpoint(models.Model):
     """A signed statement of a tenant's ledger at one size: Merkle root (RFC 9162) and chain head."""
 
     append_only: ClassVar[bool] = True
+    app_rights: ClassVar[str] = "select"
 
     pk = models.CompositePrimaryKey("tenant_id", "size")
     tenant_id = models.UUIDField()

@@ -1,5 +1,6 @@
 """Verbs of the ledger: append a record, store a checkpoint."""
 
+import hashlib
 import secrets
 from typing import Any
 from uuid import UUID
@@ -65,7 +66,7 @@ def append(entry: Entry) -> Appended:
         body["items"] = {"count": len(entry.items), "root": root.hex()}
     salted = {name: (secrets.token_bytes(16), canonical.encode(value)) for name, value in entry.sealed.items()}
     if salted:
-        body["sealed"] = {name: canonical.commitment(salt, value).hex() for name, (salt, value) in salted.items()}
+        body["sealed"] = {name: hashlib.sha256(salt + value).hexdigest() for name, (salt, value) in salted.items()}
     encoded = canonical.encode(body)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -105,5 +106,3 @@ def erase_sealed(tenant_id: UUID, record_ids: list[int]) -> int:
     with connections[write_alias()].cursor() as cursor:
         cursor.execute("delete from ledger_sealed where tenant_id = %s and record_id = any(%s)", (tenant_id, record_ids))
         return int(cursor.rowcount)
-
-

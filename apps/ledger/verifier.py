@@ -96,7 +96,7 @@ def parse(text: bytes, where: str) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON (RFC 8785) of a value of strings, whole numbers, booleans, nulls, lists and ASCII-keyed objects."""
+    """Canonical JSON (RFC 8785) of strings, whole numbers, booleans, nulls, lists and objects with ASCII keys."""
     try:
         return _ENCODER.encode(value).encode("utf-8")
     except RecursionError:
@@ -105,11 +105,11 @@ def canonical(value: Any) -> bytes:
         raise BadInput("text holds half of a surrogate pair") from None
 
 
-def _field(row: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
+def _field(row: Any, name: str, kind: type, where: str) -> Any:
     if not isinstance(row, Mapping):
         raise BadInput(f"{where}: must be an object")
     value = row.get(name)
-    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
+    if not isinstance(value, kind) or (isinstance(value, int) and (isinstance(value, bool) or value < 0)):
         wanted = {str: "text", int: "a whole number", dict: "an object", list: "a list"}[kind]
         raise BadInput(f"{where}: {name!r} must be {wanted}")
     return value
@@ -414,15 +414,11 @@ class Checkpoint:
         place = {"number": self.size, "line": line}
         key = keys.keys.get(self.key_id)
         if key is None:
-            whose = "given" if keys.trust == "given" else "published in this file"
-            report.error(
-                "checkpoint.key", f"checkpoint {self.size}: key {self.key_id} is not among those {whose}", **place
-            )
+            whose = "among those given" if keys.trust == "given" else "in this file"
+            report.error("checkpoint.key", f"checkpoint {self.size}: key {self.key_id} is not {whose}", **place)
             return False
         if not key.signed(self.note, self.signature):
-            report.error(
-                "checkpoint.signature", f"checkpoint {self.size}: signature does not match note and key", **place
-            )
+            report.error("checkpoint.signature", f"checkpoint {self.size}: signature does not match", **place)
             return False
         early = key.not_before is not None and self.at < key.not_before
         if early or (key.not_after is not None and self.at > key.not_after):
@@ -487,12 +483,8 @@ class LedgerCheck:
             self._torn = True
             return None
         if number > self.number + 1:
-            span = (
-                f"record {number - 1} is"
-                if number == self.number + 2
-                else f"records {self.number + 1} to {number - 1} are"
-            )
-            report.error("record.gap", f"{span} missing", number=self.number + 1, line=line)
+            missing = f"{_span(self.number + 1, number - 1)} missing"
+            report.error("record.gap", missing, number=self.number + 1, line=line)
             self._torn = True
         elif previous is not None and previous not in (self._stated, self._computed):
             report.error("record.link", f"record {number}: does not follow from record {number - 1}", **place)
@@ -535,26 +527,20 @@ class LedgerCheck:
         report = self.report
         missing = max(self._ahead, default=0)
         if missing:
-            report.error(
-                "tail.cut",
-                f"records {self.number + 1} to {missing} are missing: a checkpoint was signed over {missing} records",
-                number=self.number + 1,
-            )
+            message = f"{_span(self.number + 1, missing)} missing: a checkpoint was signed over {missing} records"
+            report.error("tail.cut", message, number=self.number + 1)
         if stated_end is not None and stated_end != (self.number, self._stated):
             report.error("export.end", f"the last line names record {stated_end[0]} and its hash, found {self.number}")
         report.size, report.head, report.root = self.number, self._stated.hex(), self._tree.root().hex()
         if report.covered < self.number:
             code = "checkpoint.none" if not report.covered else "checkpoint.behind"
-            after = max(report.covered, self._first) + 1
-            message = f"records {after} to {self.number} are under no signed checkpoint"
+            message = f"{_span(max(report.covered, self._first) + 1, self.number)} under no signed checkpoint"
             if report.trust == "given" and not report.covered:
                 report.error(code, message + ": the given key vouches for nothing here")
             else:
                 report.notice(code, message)
         if report.trust == "embedded":
-            report.notice(
-                "keys.embedded", "the keys come from the file itself: compare them with published ones (--key)"
-            )
+            report.notice("keys.embedded", "the keys come from the file itself: give --key to know who signed")
         return report
 
     def _compare(self, checkpoint: Checkpoint, signed: bool) -> None:
@@ -568,12 +554,9 @@ class LedgerCheck:
                 self.report.covered = size
             return
         self._mismatched = True
-        differs = " and ".join(
-            name
-            for name, holds in (("root", checkpoint.root == self._tree.root()), ("head hash", head_holds))
-            if not holds
-        )
-        message = f"checkpoint {size}: records {self._matched + 1} to {size} are not those that were signed ({differs})"
+        differs = ["root differs"] if checkpoint.root != self._tree.root() else []
+        differs += [] if head_holds else ["chain head differs"]
+        message = f"checkpoint {size}: {_span(self._matched + 1, size)} not as signed ({', '.join(differs)})"
         self.report.error("checkpoint.root", message, number=size)
 
     def _read_body(self, number: int, body: bytes, line: int | None) -> dict[str, Any] | None:
@@ -615,6 +598,10 @@ class LedgerCheck:
             self.report.error("items.root", f"record {number}: items do not match their root", number=number)
 
 
+def _span(first: int, last: int) -> str:
+    return f"record {first} is" if first >= last else f"records {first} to {last} are"
+
+
 def opening_error(sealed: Any, name: str, salt: bytes, value: Any) -> str:
     """Why a disclosed value does not match its commitment SHA-256(salt || canonical JSON), or an empty string."""
     commitment = sealed.get(name) if isinstance(sealed, dict) else None
@@ -653,7 +640,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def check_export(
     header: Mapping[str, Any], rows: Iterable[tuple[int, bytes]], keys: KeyRing, held: Iterable[Checkpoint] = ()
 ) -> Report:
-    """Check an export: ``header`` is its first line, ``rows`` the numbered others, ``held`` the reader's own checkpoints."""
+    """Check an export: ``header`` is its first line, ``held`` the checkpoints that the reader kept."""
     if header.get("version") != 1:
         raise BadInput("line 1: unknown version of the export format")
     tenant = str(_uuid(_field(header, "tenant", str, "line 1"), "line 1: 'tenant'"))
@@ -729,7 +716,7 @@ def _path(document: Mapping[str, Any], where: str) -> list[bytes]:
 
 
 def check_proof(document: Mapping[str, Any], keys: KeyRing) -> Report:
-    """Check a proof of inclusion: the record in its checkpoint and, where there is one, the item in the record's batch."""
+    """Check a proof of inclusion: the record in its checkpoint and, where there is one, the item in its batch."""
     keys.embed(document.get("keys"), "proof")
     checkpoint = Checkpoint.from_json(document.get("checkpoint"), "proof")
     report = Report("inclusion proof", checkpoint.tenant, checkpoints=1, size=checkpoint.size, trust=keys.trust)
@@ -785,7 +772,7 @@ def check_consistency(document: Mapping[str, Any], keys: KeyRing) -> Report:
 
 
 def check_envelope(document: Mapping[str, Any], keys: KeyRing, artefacts: Iterable[Path] = ()) -> Report:
-    """Check a DSSE envelope with the given keys and, if it is an in-toto statement, that it names each artefact's digest."""
+    """Check a DSSE envelope and, if it is an in-toto statement, that it names each artefact's digest."""
     where = "envelope"
     kind = _field(document, "payloadType", str, where)
     payload = _base64(_field(document, "payload", str, where), f"{where}: 'payload'")
@@ -876,10 +863,10 @@ def check_stream(
 def check_file(path: Path, keys: KeyRing, held: Iterable[Checkpoint] = (), artefacts: Iterable[Path] = ()) -> Report:
     """Check a file (plain or gzip; ``-`` is standard input) with the reader's keys and checkpoints."""
     try:
-        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as raw:
+        with open(0 if str(path) == "-" else path, "rb", closefd=str(path) != "-") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            with gzip.open(raw, "rb") if packed else raw as stream:
-                return check_stream(stream, keys, held, artefacts)
+            stream: Any = gzip.GzipFile(fileobj=raw) if packed else raw
+            return check_stream(stream, keys, held, artefacts)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
 
@@ -890,9 +877,7 @@ def check_file(path: Path, keys: KeyRing, held: Iterable[Checkpoint] = (), artef
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``verify``."""
     parser.add_argument("file", type=Path, help="ledger export, proof, DSSE envelope, or any file with --signature")
-    parser.add_argument(
-        "--key", type=Path, action="append", default=[], help="public key (PEM) that you trust; repeatable"
-    )
+    parser.add_argument("--key", type=Path, action="append", default=[], help="PEM of a key that you trust; repeatable")
     parser.add_argument("--keys", type=Path, help="published list of keys (keys.json) that you trust")
     parser.add_argument("--signature", type=Path, help="detached signature over FILE (DER or base64)")
     parser.add_argument(
@@ -941,10 +926,8 @@ def run(options: argparse.Namespace) -> Report:
 
 def render(report: Report) -> str:
     """The report in words, one line per finding."""
-    lines = [
-        f"{'ok' if report.ok else 'FAILED'}: {report.subject}"
-        + (f" of tenant {report.tenant}" if report.tenant else "")
-    ]
+    whose = f" of tenant {report.tenant}" if report.tenant else ""
+    lines = [f"{'ok' if report.ok else 'FAILED'}: {report.subject}{whose}"]
     counts = [(report.records, "records"), (report.items, "items"), (report.openings, "disclosed values")]
     counts += [(report.checkpoints, "checkpoints")]
     lines.append("  checked: " + (", ".join(f"{count} {name}" for count, name in counts if count) or "signature"))
@@ -972,9 +955,7 @@ def verify_command(options: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the file when it stands alone."""
-    parser = argparse.ArgumentParser(
-        prog="verifier.py", description="Verify an IntelGraph ledger, proof or signature offline."
-    )
+    parser = argparse.ArgumentParser(prog="verifier.py", description="Verify IntelGraph proofs offline.")
     add_arguments(parser)
     return verify_command(parser.parse_args(argv))
 

@@ -1,0 +1,90 @@
+"""Events of identity: ids and words only, never addresses."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from apps.bus.types import Event
+
+
+@dataclass(frozen=True, slots=True)
+class UserCreated(Event):
+    """An account was created."""
+
+    name: ClassVar[str] = "identity.user.created"
+    user_id: UUID
+    platform_roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAdded(Event):
+    """A person became a member, or came back."""
+
+    name: ClassVar[str] = "identity.member.added"
+    membership_id: UUID
+    user_id: UUID
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRolesChanged(Event):
+    """A member's roles changed."""
+
+    name: ClassVar[str] = "identity.member.roles_changed"
+    membership_id: UUID
+    user_id: UUID
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRemoved(Event):
+    """A person is no longer a member."""
+
+    name: ClassVar[str] = "identity.member.removed"
+    membership_id: UUID
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyCreated(Event):
+    """An API key was made."""
+
+    name: ClassVar[str] = "identity.apikey.created"
+    key_id: UUID
+    scope: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRevoked(Event):
+    """An API key was revoked; it ends at once."""
+
+    name: ClassVar[str] = "identity.apikey.revoked"
+    key_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn(Event):
+    """Someone signed in."""
+
+    name: ClassVar[str] = "identity.session.started"
+    user_id: UUID
+    second_factor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFailed(Event):
+    """A sign-in was refused. `account` is a keyed hash of the address that was tried."""
+
+    name: ClassVar[str] = "identity.session.refused"
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut(Event):
+    """Someone signed out."""
+
+    name: ClassVar[str] = "identity.session.ended"
+    user_id: UUID

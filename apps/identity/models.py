@@ -1,0 +1,116 @@
+"""Rows of identity."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+
+from apps.core.ids import new_id
+from apps.identity.types import KeyScope
+from apps.tenants.base import TenantModel
+
+
+class UserManager(BaseUserManager["User"]):
+    """Accounts, found by e-mail address without regard to case."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the account of that address. Raises User.DoesNotExist."""
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser):
+    """An account: one person, any number of tenants. `platform_roles` make it platform staff.
+
+    The application role sees accounts that are members of the tenant in scope, no others.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.TextField(blank=True, default="")
+    is_active = models.BooleanField(default=True)
+    platform_roles = ArrayField(models.TextField(), default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        db_table = "identity_user"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="identity_user_email_lower"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_staff(self) -> bool:
+        """True for platform staff: they may open the admin."""
+        return bool(self.platform_roles)
+
+    @property
+    def is_superuser(self) -> bool:
+        """Nobody bypasses permissions."""
+        return False
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Operators may do in the admin what the admin offers; other staff may look."""
+        if not (self.is_active and self.is_staff):
+            return False
+        return "operator" in self.platform_roles or ".view_" in perm
+
+    def has_perms(self, perms: Any, obj: Any = None) -> bool:
+        """Whether each of `perms` is held."""
+        return all(self.has_perm(perm, obj) for perm in perms)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Whether the admin shows this app."""
+        return self.is_active and self.is_staff
+
+    def get_short_name(self) -> str:
+        """The name for greetings."""
+        return self.name or self.email.partition("@")[0]
+
+
+class Membership(TenantModel):
+    """A person's roles in a tenant."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    roles = ArrayField(models.TextField(), default=list)
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "identity_membership"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tenant", "user"], name="identity_membership_once"),
+        ]
+
+    def __str__(self) -> str:
+        return ", ".join(self.roles)
+
+
+class ApiKey(TenantModel):
+    """A machine's key. Only a SHA-256 of the secret is kept: 256 random bits need no slow hash."""
+
+    name = models.TextField()
+    prefix = models.TextField(unique=True)
+    digest = models.BinaryField()
+    scope = models.TextField(choices=[(s.value, s.value) for s in KeyScope])
+    created_by = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "identity_apikey"
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"

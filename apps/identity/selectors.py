@@ -1,0 +1,59 @@
+"""Reads of identity."""
+
+from uuid import UUID
+
+from apps.core.context import Context
+from apps.core.scope import system_scope
+from apps.identity.models import ApiKey, Membership, User
+from apps.identity.types import ApiKeyInfo, MembershipInfo
+
+
+def _member(row: Membership) -> MembershipInfo:
+    return MembershipInfo(
+        id=row.id, tenant_id=row.tenant_id, user_id=row.user_id, email=row.user.email, name=row.user.name,
+        roles=frozenset(row.roles), active=row.active,
+    )
+
+
+def key_info(row: ApiKey) -> ApiKeyInfo:
+    """Return a key row without its digest."""
+    return ApiKeyInfo(
+        id=row.id, tenant_id=row.tenant_id, name=row.name, prefix=row.prefix, scope=row.scope, created_at=row.created_at,
+        expires_at=row.expires_at, revoked_at=row.revoked_at, last_used_at=row.last_used_at,
+    )
+
+
+def memberships_of(user_id: UUID) -> list[MembershipInfo]:
+    """Return the active memberships of an account in all tenants (before one is entered)."""
+    with system_scope("identity.authenticate"):
+        rows = Membership.objects.filter(user_id=user_id, active=True).select_related("user").order_by("tenant__slug")
+        return [_member(row) for row in rows]
+
+
+def membership(user_id: UUID, tenant_id: UUID) -> MembershipInfo | None:
+    """Return the account's active membership of that tenant, or None."""
+    with system_scope("identity.authenticate"):
+        row = Membership.objects.filter(user_id=user_id, tenant_id=tenant_id, active=True).select_related("user").first()
+    return _member(row) if row and row.user.is_active else None
+
+
+def members(ctx: Context) -> list[MembershipInfo]:
+    """Return the members of the tenant in scope, by address."""
+    return [_member(row) for row in Membership.objects.select_related("user").order_by("user__email")]
+
+
+def names_of(ctx: Context, user_ids: set[UUID]) -> dict[UUID, str]:
+    """Return the display name of each of these members of the tenant in scope; others are left out."""
+    rows = User.objects.filter(id__in=user_ids)
+    return {row.id: row.name or row.email for row in rows}
+
+
+def api_keys(ctx: Context) -> list[ApiKeyInfo]:
+    """Return the keys of the tenant in scope, newest first."""
+    return [key_info(row) for row in ApiKey.objects.order_by("-created_at")]
+
+
+def user_by_email(email: str) -> User | None:
+    """Return the account of that address, or None (before a tenant is entered)."""
+    with system_scope("identity.authenticate"):
+        return User.objects.filter(email=email.strip().lower()).first()

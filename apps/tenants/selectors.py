@@ -1,0 +1,40 @@
+"""Reads of tenancy. Finding a tenant by slug happens before any is in scope, so it is a named system scope."""
+
+from uuid import UUID
+
+from apps.core.scope import system_scope
+from apps.tenants.models import Tenant
+from apps.tenants.types import TenantInfo
+
+
+def _info(row: Tenant) -> TenantInfo:
+    return TenantInfo(
+        id=row.id, slug=row.slug, name=row.name, home_region=row.home_region, allowed_regions=tuple(row.allowed_regions),
+        isolation_tier=row.isolation_tier, status=row.status, plan=row.plan,
+    )
+
+
+def by_slug(slug: str) -> TenantInfo | None:
+    """Return the tenant of that slug, or None."""
+    with system_scope("tenants.resolve"):
+        row = Tenant.objects.filter(slug=slug).first()
+    return _info(row) if row else None
+
+
+def by_id(tenant_id: UUID) -> TenantInfo | None:
+    """Return the tenant of that id, or None."""
+    with system_scope("tenants.resolve"):
+        row = Tenant.objects.filter(id=tenant_id).first()
+    return _info(row) if row else None
+
+
+def by_ids(tenant_ids: list[UUID]) -> list[TenantInfo]:
+    """Return these tenants, by slug."""
+    with system_scope("tenants.resolve"):
+        return [_info(row) for row in Tenant.objects.filter(id__in=tenant_ids).order_by("slug")]
+
+
+def everyone() -> list[TenantInfo]:
+    """Return all tenants, by slug."""
+    with system_scope("tenants.resolve"):
+        return [_info(row) for row in Tenant.objects.order_by("slug")]

@@ -1,0 +1,41 @@
+"""Words of tenancy."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class IsolationTier(StrEnum):
+    """How far a tenant is set apart."""
+
+    SHARED = "mt"
+    DEDICATED = "st-ded"
+    AIR_GAPPED = "air-gapped"
+
+
+class TenantStatus(StrEnum):
+    """Where a tenant is in its life."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    OFFBOARDING = "offboarding"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantInfo:
+    """A tenant as other apps see it."""
+
+    id: UUID
+    slug: str
+    name: str
+    home_region: str
+    allowed_regions: tuple[str, ...]
+    isolation_tier: str
+    status: str
+    plan: str
+
+    @property
+    def active(self) -> bool:
+        """True when people and machines may enter."""
+        return self.status == TenantStatus.ACTIVE

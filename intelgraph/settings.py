@@ -1,0 +1,186 @@
+"""Django's settings, from the environment that `apps.core.conf` reads and checks."""
+
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from pathlib import Path
+
+from apps.core import conf, telemetry
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+IG = conf.get()
+VERSION = "0.1.0"
+
+DEBUG = False
+SECRET_KEY = IG["SECRET_KEY"] or ("embedded-start-up-only-" * 3 if IG.embedded else "")
+BASE_URL = IG["IG_BASE_URL"].rstrip("/")
+_base = urlsplit(BASE_URL)
+ALLOWED_HOSTS = [_base.hostname or "localhost", *IG.items_of("IG_ALLOWED_HOSTS")]
+if IG.embedded:
+    ALLOWED_HOSTS += ["127.0.0.1", "localhost", "[::1]", "testserver"]
+SECURE = _base.scheme == "https"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "channels",
+    "graphene_django",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
+    "apps.core",
+    "apps.ledger",
+    "apps.bus",
+    "apps.tenants",
+    "apps.vault",
+    "apps.identity",
+    "apps.policy",
+    "apps.quotas",
+    "apps.graph",
+    "apps.connectors",
+    "apps.gateway",
+    "apps.portal",
+    "intelgraph",
+]
+INSTALLED_APPS = [name for name in INSTALLED_APPS if not name.startswith("apps.") or (BASE_DIR / name.replace(".", "/") / "apps.py").exists()]
+
+MIDDLEWARE = [
+    "apps.gateway.middleware.RequestScope",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "intelgraph.urls"
+ASGI_APPLICATION = "intelgraph.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def database(url: str, role: str) -> dict[str, Any]:
+    """Return Django's description of the PostgreSQL at `url`, connected as `role` (app, system, owner)."""
+    parts = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    described: dict[str, Any] = {
+        "ENGINE": "apps.core.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", "") or parts.hostname or "",
+        "PORT": str(query.pop("port", "") or parts.port or ""),
+        "IG_ROLE": role,
+        "IG_POOLING": IG["IG_DATABASE_POOLING"],
+        "OPTIONS": dict(query),
+        "TEST": {"MIGRATE": False},
+    }
+    if role != "owner":
+        described["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 16, "timeout": 10.0}
+    return described
+
+
+_app_url = IG["DATABASE_URL"] or "postgresql:///intelgraph"
+DATABASES = {
+    "default": database(_app_url, "app"),
+    "system": database(IG["DATABASE_SYSTEM_URL"] or _app_url, "system"),
+    "owner": database(IG["DATABASE_OWNER_URL"] or _app_url, "owner"),
+}
+DATABASE_ROUTERS = ["apps.core.routers.ScopeRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = IG["REDIS_URL"] or "redis://127.0.0.1:6379/0"
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "ig",
+        "OPTIONS": {"SERIALIZER": "django_redis.serializers.json.JSONSerializer", "SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2},
+    }
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "ig_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = SECURE
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_NAME = "ig_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = SECURE
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+CSRF_FAILURE_VIEW = "apps.portal.errors.csrf_failure"
+
+AUTH_USER_MODEL = "identity.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apps.identity.backends.AccountBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "apps.portal.errors.locked_out"
+OTP_TOTP_ISSUER = "IntelGraph"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if SECURE:
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 63_072_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+GRAPHENE = {"SCHEMA": "apps.gateway.schema.schema"}
+
+LOGGING_CONFIG = None
+telemetry.configure_logging(IG["IG_LOG_LEVEL"], IG["IG_LOG_FORMAT"])
