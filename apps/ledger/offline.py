@@ -115,7 +115,7 @@ def prove_record(
 
 
 def prove_extension(path: Path, keys: verifier.KeyRing, old_size: int, new_size: int) -> dict[str, Any]:
-    """Return the proof that the checkpoint over `new_size` records extends the one over `old_size`. Raises CannotProve."""
+    """Return the proof that checkpoint `new_size` only appends to checkpoint `old_size`. Raises CannotProve."""
     exported = read_export(path, keys)
     old, new = exported.note(old_size, 0), exported.note(new_size, 0)
     try:

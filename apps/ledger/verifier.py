@@ -535,7 +535,7 @@ class LedgerCheck:
         if report.covered < self.number:
             code = "checkpoint.none" if not report.covered else "checkpoint.behind"
             message = f"{_span(max(report.covered, self._first) + 1, self.number)} under no signed checkpoint"
-            if report.trust == "given" and not report.covered:
+            if report.trust == "given" and not (report.covered or self._torn or self._mismatched):
                 report.error(code, message + ": the given key vouches for nothing here")
             else:
                 report.notice(code, message)
