@@ -1,0 +1,51 @@
+"""Reads of quotas: the limit that holds for a tenant now."""
+
+import time
+from threading import Lock
+from uuid import UUID
+
+from django.db.models import Q
+
+from apps.core.clock import utc_now
+from apps.core.context import Context
+from apps.core.scope import tenant_scope
+from apps.quotas.models import Override
+from apps.quotas.plans import LOWEST, limit_of
+from apps.quotas.types import Limit, Measure
+from apps.tenants.selectors import by_id
+
+KEPT_S = 5.0
+_kept: dict[UUID, tuple[float, dict[Measure, Limit]]] = {}
+_lock = Lock()
+
+
+def _read(tenant_id: UUID) -> dict[Measure, Limit]:
+    tenant = by_id(tenant_id)
+    limits = {measure: limit_of(tenant.plan if tenant else LOWEST, measure) for measure in Measure}
+    with tenant_scope(tenant_id):
+        for row in Override.objects.filter(Q(until=None) | Q(until__gt=utc_now())):
+            limits[Measure(row.measure)] = Limit(row.rate_per_s, row.burst)
+    return limits
+
+
+def limits_for(tenant_id: UUID) -> dict[Measure, Limit]:
+    """Return the tenant's limits: the plan's, or an override's while it lasts. A change takes effect within 5 s."""
+    now = time.monotonic()
+    with _lock:
+        found = _kept.get(tenant_id)
+    if found is None or now - found[0] > KEPT_S:
+        found = (now, _read(tenant_id))
+        with _lock:
+            _kept[tenant_id] = found
+    return found[1]
+
+
+def forget_limits() -> None:
+    """Drop the limits kept in this process, so that the next call reads them."""
+    with _lock:
+        _kept.clear()
+
+
+def overrides(ctx: Context) -> list[Override]:
+    """Return the overrides of the tenant in scope."""
+    return list(Override.objects.order_by("measure"))

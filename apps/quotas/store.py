@@ -1,0 +1,50 @@
+"""The shared bucket in Redis: one script call takes tokens atomically, by Redis's own clock."""
+
+import threading
+
+import redis
+from django.conf import settings
+
+from apps.quotas.types import Limit
+
+# Takes `need` tokens or none; when there are more, up to `want`. Returns {taken, tokens left (text)}.
+_TAKE = """
+local rate, burst, need, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local kept = redis.call('HMGET', KEYS[1], 'n', 't')
+local tokens, at = tonumber(kept[1]) or burst, tonumber(kept[2]) or now
+tokens = math.min(burst, tokens + math.max(0, now - at) * rate)
+local taken = 0
+if tokens >= need then
+  taken = math.max(need, math.floor(math.min(want, tokens)))
+  tokens = tokens - taken
+end
+redis.call('HSET', KEYS[1], 'n', tostring(tokens), 't', string.format('%.6f', now))
+redis.call('PEXPIRE', KEYS[1], math.ceil(burst / rate * 1000) + 1000)
+return {taken, tostring(tokens)}
+"""
+
+StoreError = (redis.RedisError, OSError)
+_state = threading.local()
+
+
+def _script() -> "redis.commands.core.Script":
+    found = getattr(_state, "script", None)
+    if found is None:
+        client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=0.25, socket_timeout=0.25)
+        found = _state.script = client.register_script(_TAKE)
+    return found
+
+
+def bucket_key(subject: str, measure: str) -> str:
+    """Return the key of a subject's bucket; a tenant's is `ig:t:<id>:quota:<measure>`."""
+    return f"ig:{subject}:quota:{measure}"
+
+
+def take(subject: str, measure: str, limit: Limit, need: int, want: int) -> tuple[int, float]:
+    """Take tokens from the shared bucket. Returns (taken: 0 or need…want, tokens left). Raises StoreError without Redis."""
+    taken, left = _script()(
+        keys=[bucket_key(subject, measure)], args=[f"{limit.rate_per_s:.6f}", limit.burst, need, max(need, want)]
+    )
+    return int(taken), float(left)
