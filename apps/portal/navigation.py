@@ -1,0 +1,51 @@
+"""The pages of a tenant, by task, and who sees them. Pure: addresses and permission are handed in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apps.portal.types import NavItem, NavSection
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the navigation: its address by name, the verb that policy must allow, its key after `g`."""
+
+    name: str
+    label: str
+    icon: str
+    action: str
+    key: str = ""
+    about: str = ""
+
+
+HOME = Page("home", "Home", "house", "graph.summary.read", "h", "what this tenant holds and what changed")
+ENTITIES = Page("entities", "Entities", "waypoints", "graph.entity.read", "e", "find people, organisations, assets")
+IMPORTS = Page("imports", "Imports", "import", "connectors.job.read", "i", "data brought in, with progress and errors")
+LEDGER = Page("ledger", "Ledger", "scroll-text", "ledger.record.read", "l", "every change, numbered and provable")
+
+SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
+    ("Explore", (HOME, ENTITIES)),
+    ("Bring in", (IMPORTS,)),
+    ("Prove", (LEDGER,)),
+)
+PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
+
+
+def sections_for(
+    allowed: Callable[[str], bool], current: str, address: Callable[[str], str]
+) -> tuple[NavSection, ...]:
+    """Return the navigation of a viewer.
+
+    `allowed` says whether they may do an action, `current` names the page being shown, `address` turns a page's name
+    into where it is.
+    """
+    found = []
+    for label, pages in SECTIONS:
+        items = tuple(
+            NavItem(page.name, page.label, address(page.name), page.icon, page.key, page.name == current)
+            for page in pages
+            if allowed(page.action)
+        )
+        if items:
+            found.append(NavSection(label, items))
+    return tuple(found)
