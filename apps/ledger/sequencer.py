@@ -9,8 +9,6 @@ One sequencer per database: an advisory lock held by the very connection that wr
 with its connection, and the next one goes on.
 """
 
-import hashlib
-import struct
 import threading
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,12 +16,12 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from apps.ledger import chain
 from apps.ledger.errors import NotSequencer
 
 LOCK_KEY = 0x4967_5365_7175_656E
 """Advisory lock of the sequencer (the bytes of `IgSequen`)."""
 
-CHAIN_PREFIX = b"intelgraph-ledger-v1\n"
 GENESIS = bytes(32)
 MAX_BATCH = 20_000
 
@@ -35,11 +33,6 @@ class Tick:
     linked: int
     position: int
     heads: dict[UUID, int]
-
-
-def chain_hash(tenant_id: UUID, number: int, prev: bytes, leaf: bytes) -> bytes:
-    """Return SHA-256(prefix || tenant || number as uint64 || previous hash || leaf hash)."""
-    return hashlib.sha256(CHAIN_PREFIX + tenant_id.bytes + struct.pack(">Q", number) + prev + leaf).digest()
 
 
 class Sequencer:
@@ -161,7 +154,7 @@ class Sequencer:
         for record_id, tenant, leaf in rows:
             number, prev = self._heads[tenant]
             number += 1
-            hash_ = chain_hash(tenant, number, prev, leaf)
+            hash_ = chain.link_hash(tenant, number, prev, leaf)
             self._heads[tenant] = (number, hash_)
             touched[tenant] = number
             tenants.append(tenant)
