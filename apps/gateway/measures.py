@@ -1,0 +1,27 @@
+"""The gateway's Prometheus metrics, in one place."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("ig_http_requests_total", "HTTP requests answered", ["door", "method", "status"])
+REQUEST_SECONDS = Histogram(
+    "ig_http_request_seconds", "Time to answer an HTTP request, in seconds", ["door"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+OPERATIONS = Counter("ig_graphql_operations_total", "GraphQL operations run, by kind and first error code", ["kind", "code"])
+OPERATION_SECONDS = Histogram(
+    "ig_graphql_operation_seconds", "Time to run a GraphQL operation, in seconds", ["kind"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+)
+REFUSALS = Counter("ig_pipeline_refusals_total", "Requests refused by a stage of the pipeline", ["stage", "code"])
+SOCKETS = Gauge("ig_ws_connections", "Open websocket connections", multiprocess_mode="livesum")
+SOCKET_CLOSES = Counter("ig_ws_closes_total", "Websocket connections closed by the server, by code", ["code"])
+SUBSCRIPTIONS = Gauge("ig_ws_subscriptions", "Open subscriptions", ["field"], multiprocess_mode="livesum")
+DELIVERIES = Counter("ig_ws_deliveries_total", "Updates handed to a connection", ["field"])
+DROPPED = Counter("ig_ws_dropped_total", "Updates not delivered because the connection was closed as too slow")
+FANOUT_SECONDS = Histogram(
+    "ig_ws_fanout_seconds", "From numbering an event to handing it to the connections, in seconds",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30),
+)
+GAPS = Counter("ig_feed_gaps_total", "Gaps in a tenant's feed that were filled from PostgreSQL", ["cause"])
+FEEDS = Gauge("ig_feed_open", "Tenants' feeds that this process follows", multiprocess_mode="livesum")
+PUBLISHED = Counter("ig_feed_published_total", "Messages published to tenants' feeds")
