@@ -1,0 +1,180 @@
+"""Reading entities: one, several, a page of many."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from apps.core.context import Context
+from apps.core.errors import InvalidInput
+from apps.core.scope import require_tenant_id
+from apps.graph import cursors, filters, store
+from apps.graph.types import MAX_PAGE, EntityRow, Page
+
+ORDERS: dict[str, str] = {"id": "", "name": "e.name", "updatedAt": "e.updated_at", "externalId": "e.external_id"}
+COUNT_LIMIT = 10_000
+_NIL = UUID(int=0)
+_CHUNK = 500
+_MOST_CHUNKS = 40
+
+
+def get_entity(ctx: Context, entity_id: UUID) -> EntityRow | None:
+    """Return the entity, or None: there is none of that id in this tenant."""
+    rows = store.query(
+        f"select {store.ENTITY_COLUMNS} from graph_entity e where e.tenant_id = %s and e.id = %s",  # noqa: S608
+        (require_tenant_id(), entity_id),
+    )
+    return store.entity_row(rows[0]) if rows else None
+
+
+def entity_by_key(ctx: Context, kind: str, external_id: str) -> EntityRow | None:
+    """Return the entity of that key, or None."""
+    found = store.entities_by_key(require_tenant_id(), [(kind, external_id)])
+    return next(iter(found.values()))[0] if found else None
+
+
+def entities_by_ids(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, EntityRow]:
+    """Return {id: row} of those that exist in this tenant."""
+    rows = store.query(
+        f"select {store.ENTITY_COLUMNS} from graph_entity e where e.tenant_id = %s and e.id = any(%s)",  # noqa: S608
+        (require_tenant_id(), list(ids)),
+    )
+    return {row[0]: store.entity_row(row) for row in rows}
+
+
+def list_entities(
+    ctx: Context, *, filters_: Any = None, kind: str | None = None, first: int = 50, after: str | None = None,
+    order: str = "id", descending: bool = False, count: bool = True,
+) -> Page:
+    """Return a keyset page of entities: at most `first` (1 to 500), after the cursor `after`.
+
+    `order` is id (time of creation), name, updatedAt or externalId. Filters on tags and properties are answered in
+    order of id whatever `order` says. `total` is exact up to 10,000. Raises InvalidInput for a bad filter, cursor,
+    order or size.
+    """
+    if not 1 <= first <= MAX_PAGE:
+        raise InvalidInput(f"first must be 1 to {MAX_PAGE}", field="first")
+    if order not in ORDERS:
+        raise InvalidInput(f"order must be one of {', '.join(ORDERS)}", field="order")
+    plan = filters.parse(filters_, kind=kind)
+    tenant_id = require_tenant_id()
+    if plan.indexed_elsewhere:
+        rows, position, more = _matching(tenant_id, plan, first, after)
+        keys = [cursors.encode("id", None, row.id) for row in rows]
+        if more and (not rows or position > rows[-1].id) and keys:
+            keys[-1] = cursors.encode("id", None, max(position, rows[-1].id))
+        total, estimated = _count_matching(tenant_id, plan) if count else (0, True)
+        return Page(rows, keys, more, total, estimated)
+    where, params = _conditions(tenant_id, plan)
+    total, estimated = _count(where, params, plan) if count else (0, True)
+    column, sign, way = ORDERS[order], "<" if descending else ">", " desc" if descending else ""
+    if after is not None:
+        value, row_id = cursors.decode(after, f"{order}{way}")
+        if column:
+            where += f" and ({column}, e.id) {sign} (%s, %s)"
+            params += [value, row_id]
+        else:
+            where += f" and e.id {sign} %s"
+            params.append(row_id)
+    by = f"{column}{way}, e.id{way}" if column else f"e.id{way}"
+    if plan.kinds is not None and len(plan.kinds) == 1 and order == "name":
+        by = f"e.kind{way}, {by}"
+    found = store.query(
+        f"select {store.ENTITY_COLUMNS} from graph_entity e where {where} order by {by} limit %s",  # noqa: S608
+        [*params, first + 1],
+    )
+    rows = [store.entity_row(row) for row in found[:first]]
+    keys = [cursors.encode(f"{order}{way}", _value(row, order), row.id) for row in rows]
+    return Page(rows, keys, len(found) > first, total, estimated)
+
+
+def _value(row: EntityRow, order: str) -> Any:
+    if order == "name":
+        return row.name
+    if order == "externalId":
+        return row.external_id
+    return row.updated_at.isoformat() if order == "updatedAt" else None
+
+
+def _conditions(tenant_id: UUID, plan: filters.Plan) -> tuple[str, list[Any]]:
+    where, params = ["e.tenant_id = %s", *plan.where], [tenant_id, *plan.params]
+    if plan.kinds is not None:
+        if len(plan.kinds) == 1:
+            where.append("e.kind = %s")
+            params.append(plan.kinds[0])
+        else:
+            where.append("e.kind = any(%s)")
+            params.append(plan.kinds)
+    return " and ".join(where), params
+
+
+def _matching(
+    tenant_id: UUID, plan: filters.Plan, first: int, after: str | None
+) -> tuple[list[EntityRow], UUID, bool]:
+    """Return (rows, last id looked at, whether more may follow): ids from the read function, the rest checked here."""
+    position = cursors.decode(after, "id")[1] if after is not None else _NIL
+    where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
+    rows: list[EntityRow] = []
+    for _ in range(_MOST_CHUNKS):
+        size = first + 1 - len(rows) if not plan.where else max(_CHUNK, first + 1)
+        ids = match_ids(plan, position, size)
+        if ids:
+            found = store.query(
+                f"select {store.ENTITY_COLUMNS} from graph_entity e where {where} and e.id = any(%s) order by e.id",  # noqa: S608
+                [*params, ids],
+            )
+            rows += [store.entity_row(row) for row in found]
+            position = ids[-1]
+        if len(rows) > first:
+            return rows[:first], rows[first - 1].id, True
+        if len(ids) < size:
+            return rows, position, False
+    return rows, position, True
+
+
+def match_ids(plan: filters.Plan, after: UUID, limit: int) -> list[UUID]:
+    """Return ids above `after`, in order, of entities whose tags, properties and kind fit."""
+    return [
+        row[0]
+        for row in store.query(
+            "select * from ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)",
+            (plan.tag_query(), plan.path or None, plan.kinds, after, limit),
+        )
+    ]
+
+
+def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
+    if not plan.where:
+        counted = len(match_ids(plan, _NIL, COUNT_LIMIT + 1))
+    else:
+        where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
+        rows = store.query(
+            "select count(*) from graph_entity e"  # noqa: S608
+            f" where {where} and e.id = any(array(select ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)))",
+            [*params, plan.tag_query(), plan.path or None, plan.kinds, _NIL, COUNT_LIMIT + 1],
+        )
+        counted = int(rows[0][0])
+    return (counted, False) if counted <= COUNT_LIMIT else (COUNT_LIMIT, True)
+
+
+def _count(where: str, params: list[Any], plan: filters.Plan) -> tuple[int, bool]:
+    rows = store.query(
+        f"select count(*) from (select 1 from graph_entity e where {where} limit %s) x",  # noqa: S608
+        [*params, COUNT_LIMIT + 1],
+    )
+    counted = int(rows[0][0])
+    if counted <= COUNT_LIMIT:
+        return counted, False
+    if not plan.where:
+        kinds = "and kind = any(%s)" if plan.kinds is not None else ""
+        projected = store.query(
+            "select coalesce(sum(count), 0) from graph_kind_count"  # noqa: S608
+            f" where tenant_id = %s and ref_kind = 'entity' {kinds}",
+            [params[0], *([plan.kinds] if plan.kinds is not None else [])],
+        )
+        return max(int(projected[0][0]), COUNT_LIMIT), True
+    planned = store.query(f"explain (format json) select 1 from graph_entity e where {where}", params)  # noqa: S608
+    described = planned[0][0]
+    described = orjson.loads(described) if isinstance(described, (str, bytes)) else described
+    return max(int(described[0]["Plan"]["Plan Rows"]), COUNT_LIMIT), True
