@@ -31,9 +31,7 @@ SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
 PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
 
 
-def sections_for(
-    allowed: Callable[[str], bool], current: str, address: Callable[[str], str]
-) -> tuple[NavSection, ...]:
+def sections_for(allowed: Callable[[str], bool], current: str, address: Callable[[str], str]) -> tuple[NavSection, ...]:
     """Return the navigation of a viewer.
 
     `allowed` says whether they may do an action, `current` names the page being shown, `address` turns a page's name

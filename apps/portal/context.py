@@ -1,0 +1,71 @@
+"""What every template may use: the answer's nonce, the viewer's appearance, and the shell of signed-in pages."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+
+from apps.identity import selectors as identity
+from apps.portal import csp, door, navigation
+from apps.portal.types import Shell, TenantChoice
+from apps.tenants import selectors as tenants
+
+THEMES = frozenset({"light", "dark"})
+DENSITIES = frozenset({"comfortable", "compact"})
+
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    """Django's context processor of every page."""
+    theme = request.COOKIES.get("ig_theme", "")
+    return {
+        "csp_nonce": csp.nonce_of(request),
+        "theme": theme if theme in THEMES else "",
+        "shell": SimpleLazyObject(lambda: shell_of(request)),
+    }
+
+
+def density_of(request: HttpRequest) -> str:
+    """Return how dense the viewer likes tables."""
+    density = request.COOKIES.get("ig_density", "")
+    return density if density in DENSITIES else "comfortable"
+
+
+def shell_of(request: HttpRequest) -> Shell | None:
+    """Return what surrounds the page, or None for someone who is not signed in."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return None
+    place: door.Place | None = getattr(request, "ig_place", None)
+    mine = tenants.by_ids([member.tenant_id for member in identity.memberships_of(UUID(str(user.pk)))])
+    choices = tuple(
+        TenantChoice(one.slug, one.name, one.home_region, place is not None and one.id == place.tenant.id)
+        for one in mine
+        if one.active
+    )
+    if place is None:
+        return Shell(
+            person=user.get_short_name(),
+            email=user.email,
+            roles=tuple(sorted(user.platform_roles)),
+            tenant=None,
+            tenants=choices,
+            region="",
+        )
+    ctx, slug = place.ctx, place.tenant.slug
+    can_search = door.may(ctx, navigation.ENTITIES.action)
+    return Shell(
+        person=user.get_short_name(),
+        email=user.email,
+        roles=tuple(sorted(ctx.roles)),
+        tenant=TenantChoice(slug, place.tenant.name, place.tenant.home_region, True),
+        tenants=choices,
+        region=ctx.region,
+        purpose=ctx.purpose or "",
+        sections=navigation.sections_for(
+            lambda action: door.may(ctx, action), place.page, lambda name: reverse(f"portal:{name}", args=[slug])
+        ),
+        search_href=reverse("portal:entities" if can_search else "portal:ledger", args=[slug]),
+        palette_href=reverse("portal:palette", args=[slug]),
+    )

@@ -1,0 +1,133 @@
+"""The portal's door: from a browser's request to a `Context`, and the stages before a tenant's page.
+
+A page declares the verb that it shows (`@tenant_page("graph.entity.read")`). The door finds who asks, lets them enter
+the tenant in the address or answers 404 (a stranger is not told that it exists), has zero trust and policy look,
+opens the tenant's scope, and turns refusals into pages that say what to do next.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
+
+from apps.core.context import Actor, ActorKind, Context, SessionFacts
+from apps.core.errors import IgError, NotFound, StepUpRequired, Unauthenticated
+from apps.identity import services as identity
+from apps.policy import services as policy
+from apps.portal import errors
+from apps.tenants import selectors as tenants
+from apps.tenants import services as tenancy
+from apps.tenants.types import TenantInfo
+
+AUTHENTICATED_AT = "ig_authenticated_at"
+SECOND_FACTOR_AT = "ig_second_factor_at"
+DEFAULT_PURPOSE = "investigation"
+
+P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, Context, P], HttpResponse]
+View = Callable[..., HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page stands: in which tenant, as whom, and which page of the navigation it belongs to."""
+
+    ctx: Context
+    tenant: TenantInfo
+    page: str
+
+
+def _moment(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else None
+
+
+def context_of(request: HttpRequest) -> Context:
+    """Return the context of a request before any tenant: who is signed in, and what the session knows."""
+    ctx = Context(
+        request_id=errors.request_id_of(request), session=SessionFacts(ip=str(request.META.get("REMOTE_ADDR", "")))
+    )
+    user = request.user
+    if not user.is_authenticated:
+        return ctx
+    session = request.session
+    facts = SessionFacts(
+        id=str(session.session_key or "")[:8],
+        authenticated_at=_moment(session.get(AUTHENTICATED_AT)),
+        second_factor_at=_moment(session.get(SECOND_FACTOR_AT)),
+        ip=ctx.session.ip,
+    )
+    return ctx.but(
+        actor=Actor(ActorKind.USER, str(user.pk), user.name or user.email),
+        platform_roles=frozenset(user.platform_roles),
+        purpose=DEFAULT_PURPOSE,
+        session=facts,
+    )
+
+
+def enter(request: HttpRequest, slug: str) -> tuple[Context, TenantInfo]:
+    """Return the viewer's context in the tenant of that slug.
+
+    Raises Unauthenticated for nobody, NotFound for a stranger and an unknown slug alike, Forbidden for a tenant that
+    is not open, StepUpRequired when the session is not trusted enough.
+    """
+    ctx = context_of(request)
+    if not request.user.is_authenticated:
+        raise Unauthenticated("sign in first")
+    tenant = tenants.by_slug(slug)
+    if tenant is None:
+        raise NotFound("no such tenant")
+    ctx = identity.enter_as_member(ctx, user=request.user, tenant=tenant)
+    policy.assess_session(ctx)
+    return ctx, tenant
+
+
+def may(ctx: Context, action: str) -> bool:
+    """Return whether the viewer may do `action` here; for what a page offers, not for what it does."""
+    decision = policy.decide(ctx, action)
+    return decision.allow or decision.step_up
+
+
+def sign_in_first(request: HttpRequest) -> HttpResponse:
+    """Send the viewer to sign in and back to this address."""
+    back = request.get_full_path() if request.method in {"GET", "HEAD"} else reverse("portal:root")
+    return HttpResponseRedirect(f"{reverse('portal:login')}?{urlencode({'next': back})}")
+
+
+def confirm_first(request: HttpRequest) -> HttpResponse:
+    """Send the viewer to give a second factor and back to this address."""
+    back = request.get_full_path() if request.method in {"GET", "HEAD"} else reverse("portal:root")
+    return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': back})}")
+
+
+def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
+    """Make a view of a tenant's page: `view(request, ctx, **address)` runs in the tenant's scope, if policy allows
+    `action`. `page` is the page of the navigation that it belongs to."""
+
+    def wrap(view: Page[P]) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                ctx, tenant = enter(request, slug)
+                request.ig_place = Place(ctx, tenant, page)  # type: ignore[attr-defined]
+                policy.require(ctx, action)
+                with tenancy.enter(ctx):
+                    response = view(request, ctx, *args, **kwargs)
+            except Unauthenticated:
+                return sign_in_first(request)
+            except StepUpRequired:
+                return confirm_first(request)
+            except IgError as error:
+                return errors.refusal(request, error)
+            if not response.has_header("Cache-Control"):
+                add_never_cache_headers(response)
+            return response
+
+        return guarded
+
+    return wrap

@@ -1,0 +1,183 @@
+"""Pages for what went wrong: what is wrong, why, the next step, and the request id to quote.
+
+They need no database and no session, so that they can be shown when either is away. Programs get problem details
+(RFC 9457) instead.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.utils.cache import add_never_cache_headers
+
+from apps.core.errors import IgError, RateLimited
+from apps.core.ids import new_id
+from apps.portal import csp
+
+PROGRAM_PATHS = ("/api/", "/graphql", "/scim/", "/ofrep/", "/otlp/", "/metrics", "/healthz", "/readyz")
+LOCKED_S = 15 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What an error page says."""
+
+    status: int
+    title: str
+    text: str
+    mend: str
+
+
+TROUBLES: dict[int, Trouble] = {
+    400: Trouble(
+        400,
+        "This request cannot be read",
+        "Something in the address or the form is not what we expect.",
+        "Go back, check what you entered, and send it again.",
+    ),
+    403: Trouble(
+        403,
+        "You may not open this",
+        "Your role in this tenant does not include it.",
+        "Ask an owner or admin of the tenant if you need it.",
+    ),
+    404: Trouble(
+        404,
+        "There is nothing here",
+        "The address is wrong, the thing is gone, or it belongs to a tenant that you are not a member of.",
+        "Check the address, or start from your home page.",
+    ),
+    405: Trouble(405, "This address does not do that", "It can be opened, but not sent to.", "Go back and try again."),
+    409: Trouble(
+        409,
+        "This does not fit what stands now",
+        "Something changed since you opened the page.",
+        "Open the page again and repeat your change.",
+    ),
+    429: Trouble(
+        429, "Too many requests", "This came in faster than your limits allow.", "Wait a moment, then try again."
+    ),
+    500: Trouble(
+        500,
+        "Something broke on our side",
+        "We could not finish this. Nothing was half-written: a change is either in your ledger or it did not happen.",
+        "Try again. If it stays, send us the request id.",
+    ),
+    503: Trouble(
+        503, "A part of IntelGraph is away", "We cannot reach something that this page needs.", "Try again in a minute."
+    ),
+}
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """Return the request's id: the one that the gateway gave it, else a new one that stays for this request."""
+    known = getattr(request, "scope", {}).get("ig", {}).get("request_id", "") or getattr(request, "ig_request_id", "")
+    if not known:
+        known = str(new_id())
+        request.ig_request_id = known  # type: ignore[attr-defined]
+    return str(known)
+
+
+def _answer(request: HttpRequest, trouble: Trouble) -> HttpResponse:
+    request_id = request_id_of(request)
+    if request.path.startswith(PROGRAM_PATHS):
+        response: HttpResponse = JsonResponse(
+            {
+                "type": "about:blank",
+                "title": trouble.title,
+                "status": trouble.status,
+                "detail": trouble.text,
+                "instance": request.path,
+                "request_id": request_id,
+            },
+            status=trouble.status,
+            content_type="application/problem+json",
+        )
+    else:
+        theme = request.COOKIES.get("ig_theme", "")
+        body = render_to_string(
+            "errors/error.html",
+            {
+                "trouble": trouble,
+                "request_id": request_id,
+                "csp_nonce": csp.nonce_of(request),
+                "theme": theme if theme in {"light", "dark"} else "",
+            },
+        )
+        response = HttpResponse(body, status=trouble.status)
+    add_never_cache_headers(response)
+    return response
+
+
+def refusal(request: HttpRequest, error: IgError) -> HttpResponse:
+    """Return the page for an expected refusal, in its own words where it has some."""
+    known = TROUBLES.get(error.status, TROUBLES[400])
+    text = _sentence(error.message)
+    response = _answer(
+        request,
+        Trouble(
+            error.status,
+            known.title,
+            known.text if error.status == 404 else text,
+            _sentence(error.mend) if error.mend else known.mend,
+        ),
+    )
+    if isinstance(error, RateLimited):
+        response["Retry-After"] = str(max(1, round(error.retry_after_s + 0.5)))
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler400."""
+    return _answer(request, TROUBLES[400])
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler403."""
+    return _answer(request, TROUBLES[403])
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler404."""
+    return _answer(request, TROUBLES[404])
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return _answer(request, TROUBLES[500])
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The answer to a form whose token is missing or old (CSRF_FAILURE_VIEW)."""
+    return _answer(
+        request,
+        Trouble(
+            403,
+            "This form is no longer valid",
+            "It was opened too long ago, or cookies are switched off.",
+            "Open the page again and repeat what you did. Allow cookies for this site.",
+        ),
+    )
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None
+) -> HttpResponse:
+    """The answer after too many failed sign-ins (AXES_LOCKOUT_CALLABLE). The same for known and unknown accounts."""
+    answer = _answer(
+        request,
+        Trouble(
+            429,
+            "Too many failed sign-ins",
+            "Sign-in with this address is closed from here for 15 minutes.",
+            "Wait, then try again. If it was not you, tell your tenant’s owner.",
+        ),
+    )
+    answer["Retry-After"] = str(LOCKED_S)
+    return answer
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}" if text else ""
