@@ -88,3 +88,11 @@ class SignedOut(Event):
 
     name: ClassVar[str] = "identity.session.ended"
     user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorEnrolled(Event):
+    """An account got an authenticator device."""
+
+    name: ClassVar[str] = "identity.second_factor.enrolled"
+    user_id: UUID

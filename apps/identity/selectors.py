@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
 from apps.core.context import Context
 from apps.core.scope import system_scope
 from apps.identity.models import ApiKey, Membership, User
@@ -57,3 +59,10 @@ def user_by_email(email: str) -> User | None:
     """Return the account of that address, or None (before a tenant is entered)."""
     with system_scope("identity.authenticate"):
         return User.objects.filter(email=email.strip().lower()).first()
+
+
+def first_device(user: User) -> str | None:
+    """Return the persistent id of the account's confirmed authenticator device, or None."""
+    with system_scope("identity.authenticate"):
+        device = TOTPDevice.objects.filter(user=user, confirmed=True).order_by("id").first()
+    return device.persistent_id if device else None

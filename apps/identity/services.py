@@ -15,13 +15,14 @@ from apps.bus import services as bus
 from apps.core.context import Actor, ActorKind, Context
 from apps.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
-from apps.identity import keys, selectors
+from apps.identity import keys, second_factor, selectors
 from apps.identity.events import (
     ApiKeyCreated,
     ApiKeyRevoked,
     MemberAdded,
     MemberRemoved,
     MemberRolesChanged,
+    SecondFactorEnrolled,
     SignedIn,
     SignedOut,
     SignInFailed,
@@ -230,3 +231,21 @@ def note_refusal(ctx: Context, *, email: str, reason: str) -> None:
     """Record that a sign-in was refused, in the platform's ledger."""
     with system_scope("identity.authenticate"), transaction.atomic(using="system"):
         bus.record(ctx, SignInFailed(account_hash(email), reason), tenant_id=PLATFORM_TENANT_ID)
+
+
+def enrol_second_factor(ctx: Context, *, user: User) -> str:
+    """Give the account an authenticator device; return its secret in base32, once."""
+    secret = second_factor.enrol(user)
+    with system_scope("identity.authenticate"), transaction.atomic(using="system"):
+        bus.record(ctx, SecondFactorEnrolled(user.id), tenant_id=PLATFORM_TENANT_ID)
+    return secret
+
+
+def verify_second_factor(*, user: User, code: str) -> bool:
+    """Whether `code` is the account's present code. Each code works once; guesses are slowed down."""
+    return second_factor.verify(user, code)
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether the account has a confirmed authenticator device."""
+    return second_factor.enrolled(user)

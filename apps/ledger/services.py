@@ -10,6 +10,8 @@ from django.db import connections, transaction
 from apps.core.clock import iso
 from apps.core.routers import write_alias
 from apps.ledger import canonical, merkle
+from apps.ledger.sequencer import OnTick, Sequencer, Tick
+from apps.ledger.sequencer import run as run_sequencer
 from apps.ledger.types import Appended, CheckpointRow, Entry, Item
 
 _INSERT_RECORD = (

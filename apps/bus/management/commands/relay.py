@@ -13,7 +13,7 @@ from apps.bus import relay, wake
 from apps.core import conf, sockets
 from apps.core.scope import system_scope
 from apps.core.telemetry import get_logger, start_tracing
-from apps.ledger import sequencer
+from apps.ledger import services as ledger
 
 log = get_logger(__name__)
 
@@ -29,12 +29,12 @@ def system_conninfo() -> str:
     return " ".join(f"{key}='{str(value).replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'" for key, value in wanted.items())
 
 
-class _Notes(sequencer.OnTick):
+class _Notes(ledger.OnTick):
     def __init__(self, followers: list[threading.Event]) -> None:
         self.followers = followers
         self.leading: bool | None = None
 
-    def __call__(self, tick: sequencer.Tick | None, error: Exception | None) -> None:
+    def __call__(self, tick: ledger.Tick | None, error: Exception | None) -> None:
         leads = tick is not None
         if leads != self.leading:
             self.leading = leads
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         conninfo = system_conninfo()
         threads = [
             threading.Thread(
-                target=sequencer.run, name="sequencer", args=(sequencer.Sequencer(conninfo),),
+                target=ledger.run_sequencer, name="sequencer", args=(ledger.Sequencer(conninfo),),
                 kwargs={"stop": stop, "woken": tail, "on_tick": _Notes(followers)},
             ),
             threading.Thread(target=_listen, name="wake-ups", args=(stop, tail, followers), daemon=True),
