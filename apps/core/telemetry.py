@@ -5,21 +5,29 @@ Logs are one JSON object a line with tenant, request and trace id. Traces are Op
 """
 
 import logging
+import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from apps.core import conf
 from apps.core.context import current_context
+from apps.core.masking import masked_event
 
 SERVICE_VERSION = "0.1.0"
-_started = {"tracing": False}
+SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "celery", "celery.beat", "celery.worker")
+_state: dict[str, TracerProvider | None] = {"provider": None}
+_propagator = TraceContextTextMapPropagator()
 
 
 def _add_context(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -36,14 +44,25 @@ def _add_context(logger: Any, method: str, event: dict[str, Any]) -> dict[str, A
     return event
 
 
+def _mask(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Mask what has the name or the form of a secret. Keys that begin with `_` are structlog's own."""
+    own = {name: value for name, value in event.items() if name.startswith("_")}
+    return masked_event({name: value for name, value in event.items() if not name.startswith("_")}) | own
+
+
 def configure_logging(level: str, style: str) -> None:
-    """Send every log line of this process, ours and libraries', to standard error in one form."""
+    """Send every log line of this process, ours and libraries', to standard error in one form.
+
+    Servers that set up loggers of their own before us (uvicorn, Celery) lose their handlers: their lines take the same
+    way. uvicorn's access log is switched off, since the gateway writes one line a request with more in it.
+    """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_context,
         structlog.processors.format_exc_info,
+        _mask,
     ]
     final: Any = structlog.dev.ConsoleRenderer(colors=False) if style == "console" else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -55,14 +74,23 @@ def configure_logging(level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final]
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("neo4j", "httpx", "urllib3", "celery.redirected", "axes"):
+    logging.captureWarnings(True)
+    for server in SERVERS:
+        logger = logging.getLogger(server)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
+    for noisy in ("neo4j", "httpx", "urllib3", "celery.redirected", "celery.worker.strategy", "celery.app.trace", "axes"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for doubled in ("django.request", "django.security.csrf"):
+        logging.getLogger(doubled).setLevel(logging.ERROR)  # refusals stand in the access line already
 
 
 def get_logger(name: str) -> Any:
@@ -71,27 +99,58 @@ def get_logger(name: str) -> Any:
 
 
 def start_tracing(service: str) -> None:
-    """Begin to record spans as `service`; they leave the process only when a collector is configured."""
-    if _started["tracing"]:
+    """Begin to record spans as `service`; they leave the process only when a collector is configured.
+
+    Without a collector nothing is recorded: spans then only carry the trace id from door to log. A second call does
+    nothing.
+    """
+    if _state["provider"] is not None:
         return
-    _started["tracing"] = True
-    provider = TracerProvider(
-        resource=Resource.create(
-            {
-                "service.name": f"intelgraph-{service}",
-                "service.version": SERVICE_VERSION,
-                "deployment.environment.name": conf.get()["IG_MODE"],
-                "cloud.region": conf.get().region,
-            }
-        )
-    )
     endpoint = conf.get()["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    resource = Resource.create(
+        {
+            "service.name": f"intelgraph-{service}",
+            "service.namespace": "intelgraph",
+            "service.version": SERVICE_VERSION,
+            "deployment.environment.name": conf.get()["IG_MODE"],
+            "cloud.region": conf.get().region,
+            "process.pid": os.getpid(),
+        }
+    )
+    # With a collector the sampler is the SDK's: the caller's decision, else all, or what OTEL_TRACES_SAMPLER says.
+    provider = TracerProvider(resource=resource) if endpoint else TracerProvider(resource=resource, sampler=ALWAYS_OFF)
     if endpoint:
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
+    _state["provider"] = provider
     trace.set_tracer_provider(provider)
+
+
+def stop_tracing() -> None:
+    """Send what is still to be sent. Spans that end later are dropped."""
+    provider = _state["provider"]
+    if provider is not None:
+        provider.shutdown()
 
 
 def tracer(name: str) -> trace.Tracer:
     """Return the tracer of one module."""
     return trace.get_tracer(name, SERVICE_VERSION)
+
+
+def remote_parent(headers: Mapping[str, str]) -> otel_context.Context:
+    """Return the trace context that `traceparent` and `tracestate` of `headers` (lower-case names) describe."""
+    return _propagator.extract(headers, context=otel_context.Context())
+
+
+def trace_headers() -> dict[str, str]:
+    """Return `traceparent` (and `tracestate`) of the present span, to be sent with a message; empty without a trace."""
+    headers: dict[str, str] = {}
+    _propagator.inject(headers)
+    return headers
+
+
+def trace_id_now() -> str:
+    """Return the present trace id as 32 hexadecimal digits, or an empty text."""
+    span = trace.get_current_span().get_span_context()
+    return f"{span.trace_id:032x}" if span.is_valid else ""

@@ -1,0 +1,33 @@
+"""The worker and the scheduler: `celery -A intelgraph worker`, `celery -A intelgraph beat`.
+
+Tasks live in each app's `tasks.py`; when they run by themselves stands here, as data.
+"""
+
+import os
+from collections.abc import Mapping
+
+import django
+
+from apps.core import conf
+from apps.core.processes import share_metrics
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "intelgraph.settings")
+share_metrics(conf.get().var / "metrics")  # before anything is counted
+django.setup()
+
+from django.apps import apps as installed  # noqa: E402  needs the settings
+
+from apps.core.jobs import app  # noqa: E402  needs the apps
+
+SCHEDULE: Mapping[str, tuple[str, float]] = {
+    "ledger checkpoints": ("vault.checkpoints.sign", 60.0),
+    "ingest jobs whose worker died": ("connectors.jobs.sweep", 30.0),
+}
+"""What runs by itself: name -> (task, every how many seconds)."""
+
+app.autodiscover_tasks(lambda: [config.name for config in installed.get_app_configs()], force=True)
+app.conf.beat_schedule = {
+    name: {"task": task, "schedule": every_s, "options": {"expires": every_s}} for name, (task, every_s) in SCHEDULE.items()
+}
+
+__all__ = ["SCHEDULE", "app"]
