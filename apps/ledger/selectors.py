@@ -35,7 +35,7 @@ def records(tenant_id: UUID, *, after: int = 0, up_to: int | None = None, limit:
     return [
         _linked(row)
         for row in _rows(
-            f"select {_COLUMNS} {_JOIN} where l.tenant_id = %s and l.number > %s and l.number <= %s"  # noqa: S608
+            f"select {_COLUMNS} {_JOIN} where l.tenant_id = %s and l.number > %s and l.number <= %s"
             " order by l.number limit %s",
             (tenant_id, after, up_to if up_to is not None else 2**62, limit),
         )
@@ -51,7 +51,7 @@ def newest(tenant_id: UUID, *, before: int | None = None, type_: str | None = No
     return [
         _linked(row)
         for row in _rows(
-            f"select {_COLUMNS} {_JOIN} where l.tenant_id = %s and l.number < %s {type_filter}"  # noqa: S608
+            f"select {_COLUMNS} {_JOIN} where l.tenant_id = %s and l.number < %s {type_filter}"
             " order by l.number desc limit %s",
             [*params, limit],
         )
@@ -76,7 +76,7 @@ def delivered_after(position: int, *, limit: int) -> list[LinkedRecord]:
     return [
         _linked(row)
         for row in _rows(
-            f"select {_COLUMNS} {_JOIN} where l.position > %s order by l.position limit %s",  # noqa: S608
+            f"select {_COLUMNS} {_JOIN} where l.position > %s order by l.position limit %s",
             (position, limit),
         )
     ]
@@ -108,7 +108,7 @@ def items_of_many(record_ids: Sequence[int]) -> dict[int, list[tuple[int, Item]]
 def history_of(tenant_id: UUID, ref_id: UUID, *, limit: int = 50) -> list[tuple[LinkedRecord, int, Item]]:
     """Return (record, item position, item) for the changes of one thing, newest first; only numbered records."""
     rows = _rows(
-        f"select {_COLUMNS}, i.position, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"  # noqa: S608
+        f"select {_COLUMNS}, i.position, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"
         " from ledger_item i join ledger_link l on l.record_id = i.record_id join ledger_record r on r.id = i.record_id"
         " where i.tenant_id = %s and i.ref_id = %s order by i.version desc limit %s",
         (tenant_id, ref_id, limit),
@@ -151,7 +151,7 @@ def waiting(tenant_id: UUID | None = None) -> Waiting:
     """Return how many committed records are not numbered yet, and the age of the oldest in seconds."""
     where, params = ("and r.tenant_id = %s", [tenant_id]) if tenant_id else ("", [])
     rows = _rows(
-        "select count(*), coalesce(extract(epoch from now() - min(r.at)), 0) from ledger_record r"  # noqa: S608
+        "select count(*), coalesce(extract(epoch from now() - min(r.at)), 0) from ledger_record r"
         f" where not exists (select 1 from ledger_link l where l.record_id = r.id) {where}",
         params,
     )
@@ -180,14 +180,26 @@ def _checkpoint(row: tuple[Any, ...]) -> CheckpointRow:
 
 def checkpoints(tenant_id: UUID) -> list[CheckpointRow]:
     """Return the tenant's checkpoints, smallest first."""
-    rows = _rows(f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s order by size", (tenant_id,))  # noqa: S608
+    rows = _rows(f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s order by size", (tenant_id,))
     return [_checkpoint(row) for row in rows]
 
 
-def newest_checkpoint(tenant_id: UUID) -> CheckpointRow | None:
-    """Return the tenant's newest checkpoint, or None."""
+def newest_checkpoint(tenant_id: UUID, *, up_to: int | None = None) -> CheckpointRow | None:
+    """Return the tenant's newest checkpoint (of at most `up_to` records), or None."""
     rows = _rows(
-        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s order by size desc limit 1",  # noqa: S608
-        (tenant_id,),
+        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s and size <= %s"
+        " order by size desc limit 1",
+        (tenant_id, up_to if up_to is not None else 2**62),
     )
     return _checkpoint(rows[0]) if rows else None
+
+
+def checkpoint_over(tenant_id: UUID, size: int, *, exact: bool = False) -> CheckpointRow | None:
+    """Return the tenant's smallest checkpoint over at least `size` records (`exact`: of that size), or None."""
+    rows = _rows(
+        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s and size >= %s"
+        " order by size limit 1",
+        (tenant_id, size),
+    )
+    found = _checkpoint(rows[0]) if rows else None
+    return None if found is not None and exact and found.size != size else found

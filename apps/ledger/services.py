@@ -1,18 +1,34 @@
 """Verbs of the ledger: append a record, store a checkpoint."""
 
-import hashlib
-import secrets
-from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
 
-from apps.core.clock import iso
 from apps.core.routers import write_alias
-from apps.ledger import canonical, merkle
+from apps.ledger import bodies, merkle
+from apps.ledger.chain import checkpoint_note
+from apps.ledger.disclosure import export, prove, prove_extension
 from apps.ledger.sequencer import OnTick, Sequencer, Tick
 from apps.ledger.sequencer import run as run_sequencer
-from apps.ledger.types import Appended, CheckpointRow, Entry, Item
+from apps.ledger.types import Appended, CheckpointRow, Entry
+from apps.ledger.verification import checkpoint_due, verify, verify_order
+
+__all__ = [
+    "OnTick",
+    "Sequencer",
+    "Tick",
+    "append",
+    "checkpoint_due",
+    "checkpoint_note",
+    "erase_sealed",
+    "export",
+    "prove",
+    "prove_extension",
+    "run_sequencer",
+    "store_checkpoint",
+    "verify",
+    "verify_order",
+]
 
 _INSERT_RECORD = (
     "insert into ledger_record (tenant_id, event_id, type, actor, at, body, leaf, item_count)"
@@ -27,20 +43,6 @@ _INSERT_ITEMS = (
 _INSERT_SEALED = "insert into ledger_sealed (tenant_id, record_id, name, salt, value) values (%s, %s, %s, %s, %s)"
 
 
-def item_body(item: Item) -> bytes:
-    """Return the canonical JSON of an item: the bytes that its leaf hash covers."""
-    return canonical.encode(
-        {
-            "commitment": item.commitment.hex(),
-            "id": str(item.ref_id),
-            "kind": item.kind,
-            "op": item.op,
-            "ref": item.ref_kind,
-            "version": item.version,
-        }
-    )
-
-
 def append(entry: Entry) -> Appended:
     """Insert one record (with its items and sealed values) in the caller's transaction.
 
@@ -52,38 +54,37 @@ def append(entry: Entry) -> Appended:
     connection = connections[alias]
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("a record is appended inside the transaction of its change")
-    body: dict[str, Any] = {
-        "v": 1,
-        "id": str(entry.event_id),
-        "tenant": str(entry.tenant_id),
-        "type": entry.type,
-        "tv": entry.type_version,
-        "actor": entry.actor,
-        "at": iso(entry.at),
-        "request": entry.request_id,
-        "data": entry.data,
-    }
-    if entry.items:
-        root = merkle.root([merkle.leaf_hash(item_body(item)) for item in entry.items])
-        body["items"] = {"count": len(entry.items), "root": root.hex()}
-    salted = {name: (secrets.token_bytes(16), canonical.encode(value)) for name, value in entry.sealed.items()}
-    if salted:
-        body["sealed"] = {name: hashlib.sha256(salt + value).hexdigest() for name, (salt, value) in salted.items()}
-    encoded = canonical.encode(body)
+    salted = bodies.seal(entry.sealed)
+    encoded = bodies.record_body(entry, salted)
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT_RECORD,
-            (entry.tenant_id, entry.event_id, entry.type, entry.actor, entry.at, encoded, merkle.leaf_hash(encoded),
-             len(entry.items)),
+            (
+                entry.tenant_id,
+                entry.event_id,
+                entry.type,
+                entry.actor,
+                entry.at,
+                encoded,
+                merkle.leaf_hash(encoded),
+                len(entry.items),
+            ),
         )
         record_id = int(cursor.fetchone()[0])
         if entry.items:
             items = entry.items
             cursor.execute(
                 _INSERT_ITEMS,
-                (entry.tenant_id, record_id, [i.ref_kind for i in items], [i.ref_id for i in items],
-                 [i.op for i in items], [i.version for i in items], [i.kind for i in items],
-                 [i.commitment for i in items]),
+                (
+                    entry.tenant_id,
+                    record_id,
+                    [i.ref_kind for i in items],
+                    [i.ref_id for i in items],
+                    [i.op for i in items],
+                    [i.version for i in items],
+                    [i.kind for i in items],
+                    [i.commitment for i in items],
+                ),
             )
         for name, (salt, value) in salted.items():
             cursor.execute(_INSERT_SEALED, (entry.tenant_id, record_id, name, salt, value))
@@ -97,8 +98,17 @@ def store_checkpoint(checkpoint: CheckpointRow) -> bool:
         cursor.execute(
             "insert into ledger_checkpoint (tenant_id, size, root, head, at, key_id, note, signature, frontier)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            (checkpoint.tenant_id, checkpoint.size, checkpoint.root, checkpoint.head, checkpoint.at, checkpoint.key_id,
-             checkpoint.note, checkpoint.signature, checkpoint.frontier),
+            (
+                checkpoint.tenant_id,
+                checkpoint.size,
+                checkpoint.root,
+                checkpoint.head,
+                checkpoint.at,
+                checkpoint.key_id,
+                checkpoint.note,
+                checkpoint.signature,
+                checkpoint.frontier,
+            ),
         )
         return bool(cursor.rowcount)
 
@@ -106,5 +116,7 @@ def store_checkpoint(checkpoint: CheckpointRow) -> bool:
 def erase_sealed(tenant_id: UUID, record_ids: list[int]) -> int:
     """Delete the sealed values of these records and their salts; every proof still verifies. Returns how many."""
     with connections[write_alias()].cursor() as cursor:
-        cursor.execute("delete from ledger_sealed where tenant_id = %s and record_id = any(%s)", (tenant_id, record_ids))
+        cursor.execute(
+            "delete from ledger_sealed where tenant_id = %s and record_id = any(%s)", (tenant_id, record_ids)
+        )
         return int(cursor.rowcount)

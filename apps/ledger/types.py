@@ -1,7 +1,6 @@
 """Words of the ledger."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -94,13 +93,32 @@ class CheckpointRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One fault that verification found: where, and what."""
+class CheckpointDue:
+    """What a new checkpoint has to say, and the checkpoint that it continues."""
 
     tenant_id: UUID
+    size: int
+    root: bytes
+    head: bytes
+    frontier: bytes
+    previous: CheckpointRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What verification found and where. A `notice` is worth knowing and no fault."""
+
+    tenant_id: UUID | None
     number: int | None
+    position: int | None
     code: str
     message: str
+    severity: str = "error"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON object, without empty places."""
+        plain = asdict(self) | {"tenant_id": str(self.tenant_id) if self.tenant_id else None}
+        return {name: value for name, value in plain.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +131,27 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of verifying one tenant's ledger."""
+    """The result of verifying one tenant's ledger; `covered` is the size of the largest checkpoint that holds."""
 
     tenant_id: UUID
     records: int
+    items: int
     checkpoints: int
-    head: bytes
+    covered: int
+    size: int
+    root: str
+    head: str
     findings: tuple[Finding, ...]
     waiting: Waiting
 
     @property
     def ok(self) -> bool:
-        """True when nothing was found."""
-        return not self.findings
+        """True when no error was found."""
+        return all(finding.severity != "error" for finding in self.findings)
 
-
-VerifySignature = Callable[[str, bytes, bytes], bool]
-"""(key id, message, DER signature) -> whether it holds."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON object."""
+        plain = {name: getattr(self, name) for name in ("ok", "records", "items", "checkpoints", "covered", "size")}
+        plain |= {"tenant_id": str(self.tenant_id), "root": self.root, "head": self.head}
+        plain |= {"findings": [finding.as_dict() for finding in self.findings]}
+        return plain | {"waiting": {"count": self.waiting.count, "oldest_s": round(self.waiting.oldest_s, 3)}}

@@ -500,6 +500,13 @@ class LedgerCheck:
             self._compare(checkpoint, signed)
         return self._body
 
+    def absent(self, number: int, stated: bytes) -> None:
+        """Take note of a record whose place and hash are known, but whose body is gone."""
+        self._close_batch()
+        self.report.error("record.missing", f"record {number}: its body is missing", number=number)
+        self._stated = self._computed = stated
+        self.number, self._torn, self._body = number, True, None
+
     def item(self, number: int, position: int, body: bytes, line: int | None = None) -> None:
         """Take the item at ``position`` (from 0) of the batch that the last record stands for."""
         place = {"number": number, "position": position, "line": line}
