@@ -291,3 +291,15 @@ def test_ledger_rows_refuse_change_and_deletion(pair: tuple[TenantKit, TenantKit
                 cursor.execute(statement)
     with pytest.raises((ProgrammingError, InternalError)), connections["owner"].cursor() as cursor:
         cursor.execute("update ledger_record set actor = 'x' where tenant_id = %s", [alpha.info.id])
+
+
+def test_a_failed_statement_in_a_savepoint_leaves_the_transaction_usable(pair: tuple[TenantKit, TenantKit]) -> None:
+    alpha, _ = pair
+    with tenant_scope(alpha.info.id), transaction.atomic():
+        with pytest.raises(ProgrammingError), transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("select set_config('ig.tenant', '', false)")
+            connection.forget_session()
+            with connection.cursor() as cursor:
+                cursor.execute("select * from no_such_table")
+        assert visible() == [alpha.info.id]

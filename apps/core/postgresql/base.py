@@ -5,7 +5,8 @@ settings back too, and on every connection taken from the pool. Connections of t
 a `system_scope`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db.backends.postgresql import base
@@ -20,6 +21,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._session_tenant: str | None = None
+        self._leaving = False
         self._role = self.settings_dict.get("IG_ROLE", "app")
         self._local = self.settings_dict.get("IG_POOLING") == "transaction"
         self.execute_wrappers.append(self._in_scope)
@@ -32,7 +34,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def enter_scope(self) -> None:
         """Make the session's tenant the scope's. Raises NoTenantScope for the system role outside its scope."""
-        if self._role == "owner":
+        if self._role == "owner" or self._leaving:
             return
         scope = current_scope()
         if self._role == "system":
@@ -68,8 +70,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._close()
 
     def _rollback(self) -> None:
-        self._session_tenant = None
-        super()._rollback()
+        try:
+            super()._rollback()
+        finally:
+            self._session_tenant = None
 
     def _commit(self) -> None:
         if self._local:
@@ -77,5 +81,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._commit()
 
     def _savepoint_rollback(self, sid: str) -> None:
-        self._session_tenant = None
-        super()._savepoint_rollback(sid)
+        # In a failed transaction only the rollback itself may run: the tenant is set again by what comes after it.
+        with self._leaving_failure():
+            super()._savepoint_rollback(sid)
+
+    @contextmanager
+    def _leaving_failure(self) -> Iterator[None]:
+        self._leaving = True
+        try:
+            yield
+        finally:
+            self._leaving = False
+            self._session_tenant = None
