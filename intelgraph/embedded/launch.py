@@ -12,6 +12,7 @@ Exits with 96 when the namespace is refused, 97 when the command cannot be run.
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
@@ -25,8 +26,7 @@ def enter_namespace(uid: int) -> None:
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{uid} {outer_gid} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(line)
+        Path(f"/proc/self/{name}").write_text(line, encoding="ascii")
 
 
 def main(arguments: list[str]) -> int:

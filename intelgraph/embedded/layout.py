@@ -26,7 +26,7 @@ class Layout:
     @classmethod
     def at(cls, var: str | os.PathLike[str]) -> "Layout":
         """Return the layout of `var`, which may be relative to the working folder or begin with `~`."""
-        return cls(Path(os.path.abspath(Path(var).expanduser())))
+        return cls(Path(var).expanduser().absolute())
 
     def create(self) -> "Layout":
         """Create the folders, readable by their owner only, and return the layout.
@@ -153,9 +153,9 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink()
         raise
 
 

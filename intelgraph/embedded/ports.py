@@ -1,6 +1,6 @@
 """Loopback ports that stay the same from start to start as long as nobody else takes them."""
 
-import random
+import secrets
 import socket
 from pathlib import Path
 
@@ -31,7 +31,9 @@ def free_port(avoid: frozenset[int] = frozenset()) -> int:
     Raises EmbeddedError when none is found.
     """
     for _ in range(2000):
-        port = random.randint(FIRST_PORT, LAST_PORT)  # copies that start at once are spread over the range
+        port = FIRST_PORT + secrets.randbelow(
+            LAST_PORT - FIRST_PORT + 1
+        )  # copies that start at once are spread over the range
         if port not in avoid and is_free(port):
             return port
     raise EmbeddedError(f"no free loopback port between {FIRST_PORT} and {LAST_PORT}")

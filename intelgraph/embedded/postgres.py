@@ -206,7 +206,7 @@ class EmbeddedPostgres(EmbeddedServer):
             raise ServiceFailed(f"initdb failed ({status}): {' | '.join(printed.splitlines()[-3:])}")
         with (fresh / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(f"\ninclude_if_exists '{INCLUDED}'\n")
-        os.replace(fresh, self.data)
+        fresh.replace(self.data)
 
     def _write_configuration(self) -> None:
         text = postgres_files.configuration(
@@ -242,6 +242,6 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _open_for_account(self, account: tuple[int, int]) -> None:
         """Hand PostgreSQL's own folder to the system account and let it pass through `var/`, whose other contents stay closed."""
-        os.chmod(self.layout.root, 0o711)
+        self.layout.root.chmod(self.layout.root.stat().st_mode | 0o011)
         os.chown(self.folder, *account)
         unprivileged.require_access([postgres_program("postgres"), self.folder], self._identity)

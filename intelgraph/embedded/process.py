@@ -156,7 +156,7 @@ def working_in(folder: Path, program: str) -> list[psutil.Process]:
         return []
     for process in psutil.process_iter():
         try:
-            if process.name() == program and os.path.samestat(os.stat(process.cwd()), wanted):
+            if process.name() == program and os.path.samestat(Path(process.cwd()).stat(), wanted):
                 found.append(process)
         except (psutil.Error, OSError):
             continue  # it has ended, or belongs to somebody else

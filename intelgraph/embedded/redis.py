@@ -1,6 +1,5 @@
 """An embedded Redis 6.2: wake-ups, fan-out, cache and task queue, kept in an append-only file."""
 
-import os
 import shutil
 import signal
 import socket
@@ -119,6 +118,12 @@ class EmbeddedRedis(EmbeddedServer):
             return False
         return answer == b"+OK\r\n+PONG\r\n"
 
+    def configure(self) -> None:
+        """Say what was done to a damaged file; the contents need nothing."""
+        if self.mended:
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(self.mended + "\n")
+
     def url(self, database: int = 0) -> str:
         """Return the address over loopback, as redis-py, django-redis and Celery read it."""
         return redis_url(self.layout, database)
@@ -158,7 +163,7 @@ class EmbeddedRedis(EmbeddedServer):
             checker.unlink()
         if status != 0:
             # Nothing in it is the only copy of anything: PostgreSQL holds the truth, tasks are asked for again.
-            os.unlink(self.append_only_file)
+            self.append_only_file.unlink()
         outcome = "cut before the damage" if status == 0 else "beyond mending, Redis starts empty"
         self.mended = f"{APPEND_ONLY_FILE} was damaged: {outcome}; the old file is {kept}"
 

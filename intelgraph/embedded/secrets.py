@@ -1,6 +1,5 @@
 """Passwords and keys of one `var/`: made at the first start, kept in `secrets.json`, readable by the owner only."""
 
-import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 
@@ -42,5 +41,5 @@ def load(layout: Layout) -> Secrets:
         if known != known | asdict(made):
             write_object(layout.secrets, known | asdict(made))
         elif layout.secrets.stat().st_mode & 0o077:
-            os.chmod(layout.secrets, 0o600)
+            layout.secrets.chmod(0o600)
         return made

@@ -58,8 +58,9 @@ class EmbeddedServer(ABC):
     def healthy(self) -> bool:
         """Return whether the server answers a request now."""
 
+    @abstractmethod
     def configure(self) -> None:
-        """Bring the running server's contents into the state that the product needs; nothing by default."""
+        """Bring the running server's contents into the state that the product needs."""
 
     def start(self) -> None:
         """Start the server and return when it answers.
@@ -126,7 +127,7 @@ class EmbeddedServer(ABC):
         self, command: list[str | os.PathLike[str]], *, cwd: Path, identity: process.Identity = process.PRESENT_USER
     ) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
-            os.replace(self.log, self.log.with_suffix(".log.1"))
+            self.log.replace(self.log.with_suffix(".log.1"))
         handle = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._log_starts_at = os.fstat(handle).st_size
         try:

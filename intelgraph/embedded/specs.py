@@ -11,6 +11,13 @@ from intelgraph.embedded.process import Step
 PROJECT = Path(__file__).resolve().parents[2]
 MANAGE = (sys.executable, str(PROJECT / "manage.py"))
 
+WEB_OPTIONS = (
+    "intelgraph.asgi:application",
+    *("--host", "127.0.0.1", "--no-server-header", "--log-level", "warning"),
+    *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--lifespan", "on"),
+    *("--timeout-graceful-shutdown", "3"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -51,9 +58,7 @@ def _processes(layout: Layout, port: int) -> tuple[ProcessSpec, ...]:
     return (
         ProcessSpec(
             "web",
-            (sys.executable, "-m", "uvicorn", "intelgraph.asgi:application", "--host", "127.0.0.1", "--port", str(port))
-            + ("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--lifespan", "on")
-            + ("--timeout-graceful-shutdown", "3", "--no-server-header", "--log-level", "warning"),
+            (sys.executable, "-m", "uvicorn", *WEB_OPTIONS, "--port", str(port)),
             (Step(signal.SIGTERM, 4.5), Step(signal.SIGKILL, 1.0)),
         ),
         ProcessSpec("relay", (*MANAGE, "relay"), quick, stage=1),

@@ -1,0 +1,33 @@
+"""Fetch what the tests need besides Python packages: Neo4j's jars and Chromium. Needs only the standard library."""
+
+import signal
+import sys
+
+from intelgraph.embedded import neo4j_jars, system_packages
+from intelgraph.embedded.errors import EmbeddedError
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def main() -> int:
+    """Fetch everything that is missing; print one line for each thing that cannot be had and return 1 then."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    failed = 0
+    if neo4j_jars.cached_jars() is None:
+        print(f"fetching Neo4j into {neo4j_jars.tools_home()} (once)", flush=True)
+    for wanted in (neo4j_jars.java, neo4j_jars.fetch_jars, chromium):
+        try:
+            wanted()
+        except EmbeddedError as error:
+            sys.stderr.write(f"{error}\n")
+            failed = 1
+    return failed
+
+
+def chromium() -> str:
+    """Return Chromium's path, installing it where we may."""
+    return system_packages.require(CHROMIUM_NAMES, system_packages.CHROMIUM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
