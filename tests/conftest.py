@@ -3,7 +3,6 @@
 Tests commit. They do not disturb each other, because each works in tenants that it made; nothing is cleaned up.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ from apps.ledger.sequencer import Sequencer  # noqa: E402
 from apps.tenants import services as tenancy  # noqa: E402
 from apps.tenants.types import TenantInfo  # noqa: E402
 
-PASSWORD = "correct horse battery staple"  # noqa: S105  of accounts that live as long as a test
+PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -62,7 +61,9 @@ class TenantKit:
 
     def member(self, *roles: str) -> Any:
         """Return a new account that is a member with these roles (password: `PASSWORD`)."""
-        user = identity.create_user(self.ctx, email=f"p{new_id().hex}@{self.info.slug}.example", password=PASSWORD, name=roles[0])
+        user = identity.create_user(
+            self.ctx, email=f"p{new_id().hex}@{self.info.slug}.example", password=PASSWORD, name=roles[0]
+        )
         with tenant_scope(self.info.id):
             identity.add_member(self.ctx, user_id=user.id, roles=frozenset(roles))
         return user
@@ -72,7 +73,9 @@ def make_tenant(region: str = "eu-west-1") -> TenantKit:
     """Make a tenant and return its kit, with an owner's context."""
     ctx = service_context("test", region=region)
     info = tenancy.create_tenant(ctx, slug=f"t{new_id().hex[-12:]}", name="Test tenant", home_region=region)
-    return TenantKit(info, ctx.but(tenant_id=info.id, tenant_slug=info.slug, roles=frozenset({"owner"}), purpose="investigation"))
+    return TenantKit(
+        info, ctx.but(tenant_id=info.id, tenant_slug=info.slug, roles=frozenset({"owner"}), purpose="investigation")
+    )
 
 
 @pytest.fixture
@@ -113,5 +116,5 @@ def settle() -> Callable[[], None]:
 
 @pytest.fixture(scope="session")
 def neo4j_url() -> str:
-    """Address of the suite's real Neo4j."""
-    return os.environ["IG_TEST_NEO4J_URL"]
+    """Address of the suite's real Neo4j, which starts when the first test asks."""
+    return SERVICES.neo4j_url()
