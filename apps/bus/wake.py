@@ -11,8 +11,11 @@ from apps.core.telemetry import get_logger
 log = get_logger(__name__)
 SEQUENCER_CHANNEL = "ig:wake:sequencer"
 LINKS_CHANNEL = "ig:wake:links"
+COALESCE_S = 0.003
+"""Wake-ups closer together than this are one: a busy sequencer polls every 5 ms anyway."""
 _local = threading.local()
 _pause_until = 0.0
+_published: dict[str, float] = {}
 
 
 def _client() -> redis.Redis:
@@ -28,8 +31,10 @@ def _client() -> redis.Redis:
 def publish(channel: str) -> None:
     """Publish an empty message; after a failure keep quiet for a second, so that a stalled Redis slows nobody."""
     global _pause_until
-    if time.monotonic() < _pause_until:
+    now = time.monotonic()
+    if now < _pause_until or now - _published.get(channel, 0.0) < COALESCE_S:
         return
+    _published[channel] = now
     try:
         _client().publish(channel, b"1")
     except redis.RedisError as error:

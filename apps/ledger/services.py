@@ -56,21 +56,23 @@ def append(entry: Entry) -> Appended:
         raise transaction.TransactionManagementError("a record is appended inside the transaction of its change")
     salted = bodies.seal(entry.sealed)
     encoded = bodies.record_body(entry, salted)
+    inserted = connection.prepared(
+        _INSERT_RECORD,
+        (
+            entry.tenant_id,
+            entry.event_id,
+            entry.type,
+            entry.actor,
+            entry.at,
+            encoded,
+            merkle.leaf_hash(encoded),
+            len(entry.items),
+        ),
+    )
+    record_id = int(inserted[0][0])
+    if not entry.items and not salted:
+        return Appended(record_id=record_id, event_id=entry.event_id, tenant_id=entry.tenant_id)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT_RECORD,
-            (
-                entry.tenant_id,
-                entry.event_id,
-                entry.type,
-                entry.actor,
-                entry.at,
-                encoded,
-                merkle.leaf_hash(encoded),
-                len(entry.items),
-            ),
-        )
-        record_id = int(cursor.fetchone()[0])
         if entry.items:
             items = entry.items
             cursor.execute(

@@ -5,10 +5,11 @@ settings back too, and on every connection taken from the pool. Connections of t
 a `system_scope`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
 
 from apps.core.errors import NoTenantScope
@@ -52,6 +53,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         with self.connection.cursor() as cursor:
             cursor.execute("select set_config('ig.tenant', %s, %s)", (wanted, self._local))
         self._session_tenant = wanted
+
+    def prepared(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run a hot statement as a prepared one with server-side parameters; return its rows.
+
+        It saves parsing, planning and quoting: a third of the cost of a small insert. Behind a transaction-pooling
+        proxy it runs unprepared. Raises Django's database errors.
+        """
+        self.ensure_connection()
+        self.enter_scope()
+        with self.wrap_database_errors, psycopg.Cursor(self.connection) as cursor:
+            cursor.execute(sql, params, prepare=not self._local)
+            return cursor.fetchall() if cursor.description else []
 
     def forget_session(self) -> None:
         """Say that the session's tenant is not known any more."""

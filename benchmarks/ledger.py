@@ -1,0 +1,141 @@
+"""How fast records are appended, chained and verified: `python -m benchmarks.ledger --json`.
+
+- `append_per_s`: commits per second with one record each, 8 connections, one tenant, fsync on.
+- `append_5ms_per_s` and its ratio to the same transactions without a record: what recording costs real work.
+- `append_batched_per_s`: changed things per second in transactions of 5,000 items and one record.
+- `sequencer_per_s`, `verify_per_s`: records chained and verified per second by one process.
+"""
+
+import hashlib
+import multiprocessing
+import sys
+import time
+from typing import Any
+from uuid import UUID
+
+from benchmarks import harness
+
+CONNECTIONS = 8
+SECONDS = 6.0
+SEQUENCED = 300_000
+
+
+def _writer(tenant: str, mode: str, work_s: float, start_at: float, out: Any) -> None:
+    """Commit until the time is up; put the number of commits on `out`."""
+    import django
+
+    django.setup()
+    from django.db import connection, transaction
+
+    from apps.bus import services as bus
+    from apps.core.context import service_context
+    from apps.core.scope import tenant_scope
+    from apps.graph.events import EntitiesUpserted
+
+    tenant_id = UUID(tenant)
+    ctx = service_context("benchmark", tenant_id=tenant_id)
+    event = EntitiesUpserted(created=1, updated=0)
+    commits = 0
+    with tenant_scope(tenant_id):
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+        while time.time() < start_at:
+            time.sleep(0.001)
+        until = start_at + SECONDS
+        while time.time() < until:
+            with transaction.atomic():
+                if mode == "record":
+                    if work_s:
+                        with connection.cursor() as cursor:
+                            cursor.execute("select pg_sleep(%s)", [work_s])
+                    bus.record(ctx, event)
+                else:
+                    with connection.cursor() as cursor:
+                        cursor.execute("select pg_sleep(%s), pg_current_xact_id()", [work_s])
+            commits += 1
+    out.put(commits)
+
+
+def _commits_per_s(tenant: str, mode: str, work_s: float = 0.0) -> float:
+    spawn = multiprocessing.get_context("spawn")
+    out: Any = spawn.Queue()
+    start_at = time.time() + 6.0
+    workers = [spawn.Process(target=_writer, args=(tenant, mode, work_s, start_at, out)) for _ in range(CONNECTIONS)]
+    for worker in workers:
+        worker.start()
+    total = sum(out.get(timeout=60) for _ in workers)
+    for worker in workers:
+        worker.join()
+    return total / SECONDS
+
+
+def main() -> int:
+    """Measure and print. Exits 1 only when it could not measure."""
+    load = harness.foreign_load()
+    with harness.services():
+        import django
+
+        django.setup()
+        from django.db import connections
+
+        from apps.bus.management.commands.relay import system_conninfo
+        from apps.core.context import service_context
+        from apps.core.ids import new_id
+        from apps.core.scope import system_scope, tenant_scope
+        from apps.graph import services as graph
+        from apps.graph.types import EntityInput
+        from apps.ledger import chain, merkle, selectors
+        from apps.ledger.sequencer import Sequencer
+        from apps.tenants import services as tenancy
+
+        ctx = service_context("benchmark")
+        info = tenancy.create_tenant(ctx, slug="bench", name="Benchmark", home_region="eu-west-1")
+        tenant = str(info.id)
+        figures: dict[str, float] = {}
+        figures["append_per_s"] = _commits_per_s(tenant, "record")
+        plain = _commits_per_s(tenant, "plain", 0.005)
+        figures["append_5ms_per_s"] = _commits_per_s(tenant, "record", 0.005)
+        ratios = {"append_5ms_vs_without_records": figures["append_5ms_per_s"] / plain}
+
+        inside = ctx.but(tenant_id=info.id, region="eu-west-1")
+        with tenant_scope(info.id):
+            rounds, began = 4, time.perf_counter()
+            for number in range(rounds):
+                graph.upsert_entities(inside, inputs=[
+                    EntityInput("Asset", f"b{number}-{i}", name=f"Asset {i}", properties={"n": i}) for i in range(5_000)])
+            figures["append_batched_per_s"] = rounds * 5_000 / (time.perf_counter() - began)
+
+        sequencer = Sequencer(system_conninfo())
+        if not sequencer.acquire():
+            print("another sequencer holds the lock", file=sys.stderr)
+            return 1
+        sequencer.tick()
+        body = b'{"v":1}'
+        leaf = hashlib.sha256(b"\x00" + body).digest()
+        with system_scope("ledger.sequencer"), connections["system"].cursor() as cursor:
+            cursor.execute(
+                "insert into ledger_record (tenant_id, event_id, type, actor, at, body, leaf, item_count)"
+                " select %s, %s, 'bench.record.written', 'service:benchmark', now(), %s, %s, 0 from generate_series(1, %s)",
+                [info.id, new_id(), body, leaf, SEQUENCED],
+            )
+        began = time.perf_counter()
+        linked = sequencer.tick().linked
+        figures["sequencer_per_s"] = linked / (time.perf_counter() - began)
+        sequencer.release()
+
+        began, prev, verified = time.perf_counter(), bytes(32), 0
+        with system_scope("ledger.verify"):
+            for record in selectors.walk(info.id, batch=5_000):
+                if merkle.leaf_hash(record.body) != record.leaf or chain.link_hash(info.id, record.number, prev, record.leaf) != record.hash:
+                    print(f"record {record.number} does not verify", file=sys.stderr)
+                    return 1
+                prev = record.hash
+                verified += 1
+        figures["verify_per_s"] = verified / (time.perf_counter() - began)
+        harness.report("ledger", figures, ratios, {"plain_5ms_commits_per_s": round(plain, 1)}, load)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
