@@ -1,8 +1,14 @@
-"""Addresses of the whole product (see `docs/develop/addresses.md`)."""
+"""Addresses that Django serves. GraphQL, health and metrics have doors of their own (see `asgi.py`)."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("", include("apps.portal.urls")),
 ]
+
+handler400 = "apps.portal.errors.bad_request"
+handler403 = "apps.portal.errors.permission_denied"
+handler404 = "apps.portal.errors.not_found"
+handler500 = "apps.portal.errors.server_error"

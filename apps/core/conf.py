@@ -3,6 +3,7 @@
 `OPTIONS` is the table of every setting; `docs/operate/settings.md` shows the same table and a test compares them.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("IG_ALLOWED_ORIGINS", "Origins, comma-separated, besides our own that may open the websocket"),
     Option("IG_ALLOWED_HOSTS", "Host names, comma-separated, besides the one in IG_BASE_URL"),
     Option("IG_TRUSTED_PROXIES", "Addresses, comma-separated, whose X-Forwarded-* headers are believed"),
+    Option("IG_METRICS_TOKEN", "Bearer token that may read `/metrics`; unset: nobody by token", secret=True),
+    Option("IG_METRICS_FROM", "Addresses or networks, comma-separated, that may read `/metrics` without a token"),
     Option("IG_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
     Option("IG_LOG_FORMAT", "`json` or `console`", "json"),
     Option("IG_DATABASE_POOLING", "`session` (direct) or `transaction` (behind a transaction-pooling proxy)", "session"),
@@ -105,6 +108,15 @@ def read(environ: Mapping[str, str]) -> Settings:
             raise ConfigurationError("SECRET_KEY is shorter than 50 characters")
         if not values["IG_BASE_URL"].startswith("https://"):
             raise ConfigurationError("IG_BASE_URL must start with https:// in production")
+    for network in values["IG_METRICS_FROM"].split(","):
+        try:
+            ipaddress.ip_network(network.strip() or "127.0.0.1", strict=False)
+        except ValueError:
+            raise ConfigurationError(f"IG_METRICS_FROM: {network.strip()!r} is not an address or network") from None
+    if values["IG_LOG_FORMAT"] not in {"json", "console"}:
+        raise ConfigurationError("IG_LOG_FORMAT must be 'json' or 'console'")
+    if values["IG_LOG_LEVEL"] not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ConfigurationError("IG_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
     if values["IG_DATABASE_POOLING"] not in {"session", "transaction"}:
         raise ConfigurationError("IG_DATABASE_POOLING must be 'session' or 'transaction'")
     return Settings(values)

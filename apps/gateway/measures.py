@@ -2,10 +2,16 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-REQUESTS = Counter("ig_http_requests_total", "HTTP requests answered", ["door", "method", "status"])
 REQUEST_SECONDS = Histogram(
-    "ig_http_request_seconds", "Time to answer an HTTP request, in seconds", ["door"],
+    "ig_http_request_duration_seconds",
+    "Time to answer an HTTP request, by route template, method and status (499: the client went away), in seconds",
+    ["route", "method", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+IN_FLIGHT = Gauge("ig_http_requests_in_flight", "HTTP requests that are being answered", multiprocess_mode="livesum")
+POOL = Gauge(
+    "ig_database_pool_connections", "Connections of this installation's pools, by state (waiting: callers that wait for one)",
+    ["database", "state"], multiprocess_mode="livesum",
 )
 OPERATIONS = Counter("ig_graphql_operations_total", "GraphQL operations run, by kind and first error code", ["kind", "code"])
 OPERATION_SECONDS = Histogram(

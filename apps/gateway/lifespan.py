@@ -1,0 +1,83 @@
+"""What begins and ends with a web process (ASGI lifespan): traces, figures, pools."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from django.db import connections
+
+from apps.core.metrics import forget_ended_processes
+from apps.core.telemetry import get_logger, start_tracing, stop_tracing
+from apps.gateway import measures, store
+
+log = get_logger(__name__)
+
+SAMPLE_EVERY_S = 5.0
+FLUSH_WITHIN_S = 5.0
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def pool_figures() -> dict[str, dict[str, int]]:
+    """Return, for each database alias with an open pool, how many connections it has, are idle, and callers wait."""
+    found: dict[str, dict[str, int]] = {}
+    for alias, pool in type(connections["default"])._connection_pools.items():  # type: ignore[attr-defined]
+        stats = pool.get_stats()
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        found[alias] = {"used": size - idle, "idle": idle, "waiting": stats.get("requests_waiting", 0)}
+    return found
+
+
+def sample_pools() -> None:
+    """Set the gauges of the connection pools."""
+    for alias, figures in pool_figures().items():
+        for state, count in figures.items():
+            measures.POOL.labels(alias, state).set(count)
+
+
+async def _sample() -> None:
+    while True:
+        sample_pools()
+        await asyncio.sleep(SAMPLE_EVERY_S)
+
+
+def _close_pools() -> None:
+    for connection in connections.all():
+        connection.close()
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()
+
+
+class Lifespan:
+    """The application for the `lifespan` scope. `warm` is called before the first request is taken."""
+
+    def __init__(self, warm: Iterable[Callable[[], Any]] = ()) -> None:
+        self.warm = tuple(warm)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        try:
+            start_tracing("web")
+            forgotten = forget_ended_processes()
+            for warm in self.warm:
+                warm()
+        except Exception as error:
+            log.error("the web process cannot start", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        sampling = asyncio.create_task(_sample())
+        log.info("web process ready", metrics_files_removed=forgotten)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown
+        sampling.cancel()
+        await asyncio.gather(sampling, return_exceptions=True)
+        await store.client().aclose()
+        await asyncio.to_thread(_close_pools)
+        try:
+            async with asyncio.timeout(FLUSH_WITHIN_S):
+                await asyncio.to_thread(stop_tracing)
+        except TimeoutError:
+            log.warning("spans were not all sent before the end")
+        log.info("web process ends")
+        await send({"type": "lifespan.shutdown.complete"})
