@@ -37,7 +37,7 @@ _INSERT_RECORD = (
 _INSERT_ITEMS = (
     "insert into ledger_item (tenant_id, record_id, position, ref_kind, ref_id, op, version, kind, commitment)"
     " select %s, %s, i.ord - 1, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"
-    " from unnest(%s::text[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::bytea[])"
+    " from unnest(%b::text[], %b::uuid[], %b::text[], %b::int[], %b::text[], %b::bytea[])"
     " with ordinality as i(ref_kind, ref_id, op, version, kind, commitment, ord)"
 )
 _INSERT_SEALED = "insert into ledger_sealed (tenant_id, record_id, name, salt, value) values (%s, %s, %s, %s, %s)"
@@ -75,7 +75,7 @@ def append(entry: Entry) -> Appended:
     with connection.cursor() as cursor:
         if entry.items:
             items = entry.items
-            cursor.execute(
+            connection.prepared(
                 _INSERT_ITEMS,
                 (
                     entry.tenant_id,

@@ -167,7 +167,7 @@ def _upsert(tenant_id: UUID, now: datetime, planned: dict[Key, _Planned]) -> lis
     if not planned:
         return []
     plans = list(planned.values())
-    return store.query(
+    return store.hot(
         store.UPSERT_EDGES,
         (
             tenant_id, now, now,

@@ -133,7 +133,7 @@ def _upsert(
     if not planned:
         return []
     plans = list(planned.values())
-    return store.query(
+    return store.hot(
         store.UPSERT_ENTITIES,
         (
             tenant_id, ctx.region, now, now,
