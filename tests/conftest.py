@@ -23,7 +23,7 @@ from apps.bus.management.commands.relay import system_conninfo  # noqa: E402
 from apps.core import sockets  # noqa: E402
 from apps.core.context import Actor, ActorKind, Context, service_context  # noqa: E402
 from apps.core.ids import new_id  # noqa: E402
-from apps.core.scope import tenant_scope  # noqa: E402
+from apps.core.scope import no_scope, tenant_scope  # noqa: E402
 from apps.identity import services as identity  # noqa: E402
 from apps.ledger.sequencer import Sequencer  # noqa: E402
 from apps.tenants import services as tenancy  # noqa: E402
@@ -56,7 +56,7 @@ class TenantKit:
 
     def key(self, scope: str) -> str:
         """Return the token of a new API key."""
-        with tenant_scope(self.info.id):
+        with no_scope(), tenant_scope(self.info.id):
             return identity.create_api_key(self.ctx, name=f"test {scope}", scope=scope).token
 
     def member(self, *roles: str) -> Any:
@@ -64,7 +64,7 @@ class TenantKit:
         user = identity.create_user(
             self.ctx, email=f"p{new_id().hex}@{self.info.slug}.example", password=PASSWORD, name=roles[0]
         )
-        with tenant_scope(self.info.id):
+        with no_scope(), tenant_scope(self.info.id):
             identity.add_member(self.ctx, user_id=user.id, roles=frozenset(roles))
         return user
 
