@@ -1,6 +1,6 @@
 """Reads of the graph, of the tenant in scope. `ctx` comes first; nothing here writes."""
 
-from apps.graph.selectors.edges import edge_by_id, edge_kinds_of, edges_between, edges_of, edges_of_many
+from apps.graph.selectors.edges import edge_by_id, edge_cursor, edge_kinds_of, edges_between, edges_of, edges_of_many
 from apps.graph.selectors.entities import entities_by_ids, entity_by_key, get_entity, list_entities
 from apps.graph.selectors.history import documents, history
 from apps.graph.selectors.searching import search
@@ -8,6 +8,7 @@ from apps.graph.selectors.searching import search
 __all__ = [
     "documents",
     "edge_by_id",
+    "edge_cursor",
     "edge_kinds_of",
     "edges_between",
     "edges_of",

@@ -75,6 +75,11 @@ def edge_kinds_of(ctx: Context, entity_id: UUID) -> list[tuple[str, str, int]]:
     return found
 
 
+def edge_cursor(row: EdgeRow) -> str:
+    """Return the cursor of an edge in the lists of `edges_of`, for pages that were read by `edges_of_many`."""
+    return cursors.encode("edge", row.kind, row.id)
+
+
 def edges_of_many(
     ctx: Context, entity_ids: Sequence[UUID], *, direction: str = "out", kind: str | None = None, each: int = 50
 ) -> dict[UUID, list[EdgeRow]]:
