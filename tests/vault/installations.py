@@ -3,6 +3,7 @@
 A tampered ledger must not be met by other tests, so each works on a copy of one filled database.
 """
 
+import io
 import json
 import os
 import shutil
@@ -15,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.core.management import call_command
+from django.db import connections
 
 from apps.core.ids import new_id
+from apps.vault import store
 from tests.embedded_services import services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +62,22 @@ sequencer.release()
 """
 
 
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def _point(used: list[Any], names: list[str]) -> None:
+    for connection, name in zip(used, names, strict=True):
+        connection.close()
+        connection.close_pool()
+        connection.settings_dict["NAME"] = name
+
+
 @dataclass
 class Installation:
     """One database with its folder of objects."""
@@ -75,8 +95,22 @@ class Installation:
             "DATABASE_SYSTEM_URL": urls.system,
             "OBJECT_STORE_URL": f"file:{self.objects}",
             "DJANGO_SETTINGS_MODULE": "intelgraph.settings",
-            "IG_LOG_LEVEL": "CRITICAL",
+            "IG_LOG_LEVEL": "ERROR",
         }
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let this very process work here: its connections lead to this database, its store to these objects."""
+        before = store.default
+        used = [connections[alias] for alias in ("default", "system")]
+        names = [connection.settings_dict["NAME"] for connection in used]
+        _point(used, [self.name] * len(used))
+        store.default = lambda: store.Store(store.connect(f"file:{self.objects}"))  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            store.default = before
+            _point(used, names)
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run a Python program here."""
@@ -85,9 +119,15 @@ class Installation:
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False, timeout=120
         )
 
-    def manage(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run `manage.py` here."""
-        return self.run("manage.py", *arguments)
+    def manage(self, *arguments: object) -> Done:
+        """Run a command of `manage.py` here, in this process."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with self.entered():
+            try:
+                call_command(*map(str, arguments), stdout=out, stderr=err)
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return Done(code, out.getvalue(), err.getvalue())
 
     def verify(self, *arguments: object) -> tuple[int, dict[str, Any]]:
         """Run `ledger verify --json`; return its exit code and report."""

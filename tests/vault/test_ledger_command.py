@@ -40,7 +40,7 @@ def errors(report: dict[str, Any]) -> list[tuple[str, int | None]]:
 
 def test_a_whole_installation_passes(whole: Installation) -> None:
     code, report = whole.verify()
-    assert (code, report["ok"], report["findings"]) == (0, True, [])
+    assert (code, report["ok"], report["findings"]) == (0, True, []), report
     found = alpha(report)
     assert (found["records"], found["items"], found["checkpoints"], found["covered"]) == (25, 20, 2, 20)
     assert {ledger["tenant"] for ledger in report["ledgers"]} == {"alpha", "platform"}
@@ -184,7 +184,7 @@ DAMAGE: dict[str, tuple[list[str], list[tuple[str, int | None]]]] = {
     ),
     "a checkpoint's frontier": (
         [f"update ledger_checkpoint set frontier = '\\x00' where tenant_id = {ALPHA} and size = 20"],
-        [("checkpoint.row", 20), ("checkpoint.copy", 20)],
+        [("checkpoint.row", 20)],
     ),
     "a deleted checkpoint": (
         [f"delete from ledger_checkpoint where tenant_id = {ALPHA} and size = 20"],
@@ -206,9 +206,7 @@ def test_damage_is_located(damaged: Installation, name: str) -> None:
     statements, wanted = DAMAGE[name]
     damaged.sql(*statements)
     code, report = damaged.verify()
-    assert errors(report)[: len(wanted)] == wanted or set(errors(report)) == set(wanted), alpha(report)["findings"]
-    assert {place for place in errors(report) if place not in wanted} <= {("record.hash", 18), ("record.link", 18)}
-    assert (code, report["ok"]) == (1, False)
+    assert (code, report["ok"], errors(report)) == (1, False, wanted)
 
 
 def test_a_gap_in_the_order_of_all_links_is_seen(damaged: Installation) -> None:
@@ -246,8 +244,6 @@ def test_a_rebuilt_ledger_is_seen_by_its_checkpoints(damaged: Installation) -> N
     assert (code, errors(report)) == (1, [("checkpoint.root", 20)])
     message = next(f["message"] for f in alpha(report)["findings"] if f["severity"] == "error")
     assert message == "checkpoint 20: records 11 to 20 are not as signed (root differs, chain head differs)"
-    refused = damaged.manage("ledger", "checkpoint", "--json")
-    assert refused.returncode == 0  # nothing after 20 was touched; the next test shows the refusal
 
 
 def test_no_checkpoint_is_signed_over_altered_records(damaged: Installation) -> None:
@@ -338,11 +334,13 @@ def test_bad_input_exits_2_with_one_line(whole: Installation, arguments: list[st
     assert done.stderr.startswith("error: ")
 
 
-def test_bad_usage_exits_2(whole: Installation) -> None:
-    assert whole.manage("ledger").returncode == 2
-    assert whole.manage("ledger", "nonsense").returncode == 2
-    done = whole.manage("signing_key", "rotate", "--overlap-days", "400")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+def test_the_command_line_itself(whole: Installation) -> None:
+    for usage in (["ledger"], ["ledger", "nonsense"], ["signing_key", "rotate", "--overlap-days", "400"]):
+        done = whole.run("manage.py", *usage)
+        assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
+    done = whole.run("manage.py", "ledger", "verify", "--tenant", "nobody")
+    assert (done.returncode, done.stderr) == (2, "error: there is no tenant 'nobody'\n")
+    assert whole.run("manage.py", "ledger", "verify").returncode == 0
 
 
 def ig_ledger(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -372,7 +370,7 @@ def test_an_export_verifies_offline(whole: Installation, tmp_path: Path, after: 
 
 
 def test_an_export_goes_to_standard_output_too(whole: Installation) -> None:
-    done = whole.manage("ledger", "export", "--tenant", "platform")
+    done = whole.run("manage.py", "ledger", "export", "--tenant", "platform")
     assert done.returncode == 0
     assert json.loads(done.stdout.splitlines()[0])["format"] == "intelgraph-ledger-export"
     assert "end" in json.loads(done.stdout.splitlines()[-1])

@@ -67,15 +67,14 @@ def _next_checkpoint(ctx: Context, signer: Signer, tenant_id: UUID) -> Checkpoin
         return None
     if due.previous is not None:
         _check_previous(due)
-    note = ledger.checkpoint_note(
-        tenant_id, size=due.size, root=due.root, head=due.head, at=ctx.now, key_id=signer.key_id
-    )
+    at = ctx.now
+    note = ledger.checkpoint_note(tenant_id, size=due.size, root=due.root, head=due.head, at=at, key_id=signer.key_id)
     row = CheckpointRow(
         tenant_id=tenant_id,
         size=due.size,
         root=due.root,
         head=due.head,
-        at=ctx.now,
+        at=at,
         key_id=signer.key_id,
         note=note,
         signature=signers.sign(signer, note.encode()),
