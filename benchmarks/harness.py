@@ -29,13 +29,24 @@ def services() -> Iterator[Path]:
         postgres.start()
         redis.start()
         urls = postgres.urls()
-        os.environ.update({
-            "IG_MODE": "embedded", "IG_VAR": str(var), "SECRET_KEY": "for-benchmarks-only-" * 3, "IG_KEY_SECRET": "for-benchmarks-only",
-            "DATABASE_URL": urls.app, "DATABASE_SYSTEM_URL": urls.system, "DATABASE_OWNER_URL": urls.owner,
-            "REDIS_URL": redis.socket_url(0), "OBJECT_STORE_URL": f"file://{var}/objects", "IG_LOG_LEVEL": "WARNING",
-            "DJANGO_SETTINGS_MODULE": "intelgraph.settings",
-        })
-        subprocess.run([sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"], cwd=ROOT, check=True)
+        os.environ.update(
+            {
+                "IG_MODE": "embedded",
+                "IG_VAR": str(var),
+                "SECRET_KEY": "for-benchmarks-only-" * 3,
+                "IG_KEY_SECRET": "for-benchmarks-only",
+                "DATABASE_URL": urls.app,
+                "DATABASE_SYSTEM_URL": urls.system,
+                "DATABASE_OWNER_URL": urls.owner,
+                "REDIS_URL": redis.socket_url(0),
+                "OBJECT_STORE_URL": f"file://{var}/objects",
+                "IG_LOG_LEVEL": "WARNING",
+                "DJANGO_SETTINGS_MODULE": "intelgraph.settings",
+            }
+        )
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"], cwd=ROOT, check=True
+        )
         yield var
     finally:
         redis.stop()
@@ -50,13 +61,19 @@ def foreign_load() -> float:
 
 def report(name: str, figures: dict[str, float], ratios: dict[str, float], peers: dict[str, Any], load: float) -> None:
     """Print the one JSON object that scripts read."""
-    print(json.dumps({
-        "name": name,
-        "figures": {key: round(value, 3) for key, value in figures.items()},
-        "ratios": {key: round(value, 3) for key, value in ratios.items()},
-        "peers": peers,
-        "machine": {
-            "cores": psutil.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30, 1), "foreign_load": load,
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
-    }))
+    print(
+        json.dumps(
+            {
+                "name": name,
+                "figures": {key: round(value, 3) for key, value in figures.items()},
+                "ratios": {key: round(value, 3) for key, value in ratios.items()},
+                "peers": peers,
+                "machine": {
+                    "cores": psutil.cpu_count(),
+                    "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+                    "foreign_load": load,
+                    "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                },
+            }
+        )
+    )

@@ -102,8 +102,13 @@ def main() -> int:
         with tenant_scope(info.id):
             rounds, began = 4, time.perf_counter()
             for number in range(rounds):
-                graph.upsert_entities(inside, inputs=[
-                    EntityInput("Asset", f"b{number}-{i}", name=f"Asset {i}", properties={"n": i}) for i in range(5_000)])
+                graph.upsert_entities(
+                    inside,
+                    inputs=[
+                        EntityInput("Asset", f"b{number}-{i}", name=f"Asset {i}", properties={"n": i})
+                        for i in range(5_000)
+                    ],
+                )
             figures["append_batched_per_s"] = rounds * 5_000 / (time.perf_counter() - began)
 
         sequencer = Sequencer(system_conninfo())
@@ -127,7 +132,10 @@ def main() -> int:
         began, prev, verified = time.perf_counter(), bytes(32), 0
         with system_scope("ledger.verify"):
             for record in selectors.walk(info.id, batch=5_000):
-                if merkle.leaf_hash(record.body) != record.leaf or chain.link_hash(info.id, record.number, prev, record.leaf) != record.hash:
+                if (
+                    merkle.leaf_hash(record.body) != record.leaf
+                    or chain.link_hash(info.id, record.number, prev, record.leaf) != record.hash
+                ):
                     print(f"record {record.number} does not verify", file=sys.stderr)
                     return 1
                 prev = record.hash

@@ -60,7 +60,9 @@ def _write_private(path: Path, content: dict[str, Any]) -> None:
 def _account(ctx: Context, notes: dict[str, Any], email: str, name: str, platform_roles: tuple[str, ...] = ()) -> Any:
     user = people.user_by_email(email)
     if user is None:
-        user = identity.create_user(ctx, email=email, password=notes["password"], name=name, platform_roles=platform_roles)
+        user = identity.create_user(
+            ctx, email=email, password=notes["password"], name=name, platform_roles=platform_roles
+        )
     if email not in notes["users"]:
         notes["users"][email] = {"totp_secret": identity.enrol_second_factor(ctx, user=user)}
     return user
@@ -88,8 +90,13 @@ def load(bring_data: Callable[[Context, str], None], say: Callable[[str], None])
     _write_private(draft, notes)
     for wanted in TENANTS:
         tenant = _tenant(ctx, wanted)
-        inside = ctx.but(tenant_id=tenant.id, tenant_slug=tenant.slug, region=tenant.home_region, purpose="investigation",
-                         roles=frozenset({Role.OWNER.value}))
+        inside = ctx.but(
+            tenant_id=tenant.id,
+            tenant_slug=tenant.slug,
+            region=tenant.home_region,
+            purpose="investigation",
+            roles=frozenset({Role.OWNER.value}),
+        )
         with tenant_scope(tenant.id):
             for role, roles in MEMBERS.items():
                 user = _account(inside, notes, f"{role}@{tenant.slug}.example", role.capitalize())

@@ -1,13 +1,17 @@
 """Reads of the bus: recorded events in order, how far each subscriber is, what is parked."""
 
-import orjson
-from uuid import UUID
 from collections.abc import Sequence
+from itertools import accumulate
+from uuid import UUID
+
+import orjson
 
 from apps.bus.models import Cursor, Parked
 from apps.bus.types import Delivered
 from apps.ledger import selectors as ledger
 from apps.ledger.types import LinkedRecord
+
+MOST_ITEMS = 20_000
 
 
 def delivered(rows: Sequence[LinkedRecord], *, with_items: bool) -> list[Delivered]:
@@ -18,18 +22,39 @@ def delivered(rows: Sequence[LinkedRecord], *, with_items: bool) -> list[Deliver
         body = orjson.loads(row.body)
         found.append(
             Delivered(
-                position=row.position, tenant_id=row.tenant_id, number=row.number, record_id=row.record_id,
-                event_id=row.event_id, type=row.type, type_version=body["tv"], actor=row.actor, at=row.at,
-                linked_at=row.linked_at, request_id=body["request"], data=body["data"], item_count=row.item_count,
+                position=row.position,
+                tenant_id=row.tenant_id,
+                number=row.number,
+                record_id=row.record_id,
+                event_id=row.event_id,
+                type=row.type,
+                type_version=body["tv"],
+                actor=row.actor,
+                at=row.at,
+                linked_at=row.linked_at,
+                request_id=body["request"],
+                data=body["data"],
+                item_count=row.item_count,
                 items=tuple(items.get(row.record_id, ())),
+                hash=row.hash,
             )
         )
     return found
 
 
 def after_position(position: int, *, limit: int, with_items: bool) -> list[Delivered]:
-    """Return events of all tenants after `position` (system scope)."""
-    return delivered(ledger.delivered_after(position, limit=limit), with_items=with_items)
+    """Return events of all tenants after `position` (system scope): at most `limit`.
+
+    With items, fewer where they would be more than `MOST_ITEMS` together (one event at least): an ingest's records
+    hold thousands each.
+    """
+    rows = ledger.delivered_after(position, limit=limit)
+    if with_items:
+        sizes = accumulate(row.item_count for row in rows)
+        rows = [
+            row for index, (row, size) in enumerate(zip(rows, sizes, strict=True)) if index == 0 or size <= MOST_ITEMS
+        ]
+    return delivered(rows, with_items=with_items)
 
 
 def after_number(tenant_id: UUID, number: int, *, limit: int = 500, with_items: bool = True) -> list[Delivered]:
@@ -40,6 +65,17 @@ def after_number(tenant_id: UUID, number: int, *, limit: int = 500, with_items: 
 def cursors() -> dict[str, int]:
     """Return the last position that each subscriber has applied (system scope)."""
     return dict(Cursor.objects.values_list("subscriber", "position"))
+
+
+def behind(tenant_id: UUID, subscribers: Sequence[str]) -> dict[str, int]:
+    """Return how many of the tenant's numbered events each of these subscribers has still to apply."""
+    head = ledger.head(tenant_id)
+    newest = head.number if head else 0
+    positions = dict(Cursor.objects.filter(subscriber__in=subscribers).values_list("subscriber", "position"))
+    return {
+        name: max(0, newest - ledger.number_at(tenant_id, positions.get(name, 0))) if newest else 0
+        for name in subscribers
+    }
 
 
 def parked_count() -> int:

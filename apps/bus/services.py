@@ -1,23 +1,29 @@
 """Verbs of the bus: record an event, run the relay's parts, settle parked events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from apps.bus import wake
+from apps.bus.models import Cursor
 from apps.bus.types import Event, Item, Recorded
 from apps.core.context import Context
 from apps.core.ids import new_id
 from apps.core.routers import write_alias
-from apps.core.scope import PLATFORM_TENANT_ID
+from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.ledger import services as ledger
 from apps.ledger.types import Entry
 
 
 def record(
-    ctx: Context, event: Event, *, items: Sequence[Item] = (), sealed: dict[str, Any] | None = None,
+    ctx: Context,
+    event: Event,
+    *,
+    items: Sequence[Item] = (),
+    sealed: dict[str, Any] | None = None,
     tenant_id: UUID | None = None,
 ) -> Recorded:
     """Record `event` in the caller's transaction: the event and its ledger entry are one row.
@@ -43,3 +49,15 @@ def record(
     )
     transaction.on_commit(wake.sequencer, using=write_alias(), robust=True)
     return appended
+
+
+@contextmanager
+def holding(subscriber: str) -> Iterator[int]:
+    """Hold a subscriber's cursor in a transaction of the system role and yield its position.
+
+    While it is held no relay delivers to that subscriber: for repairs that must not run beside a delivery. Waits for
+    a delivery that is under way.
+    """
+    with system_scope("bus.relay"), transaction.atomic(using="system"):
+        Cursor.objects.get_or_create(subscriber=subscriber)
+        yield Cursor.objects.select_for_update().get(subscriber=subscriber).position

@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A recorded, numbered event as a subscriber receives it."""
+    """A recorded, numbered event as a subscriber receives it. `hash` is its link's hash in the tenant's chain."""
 
     position: int
     tenant_id: UUID
@@ -61,6 +61,7 @@ class Delivered:
     data: dict[str, Any]
     item_count: int
     items: tuple[tuple[int, Item], ...] = ()
+    hash: bytes = b""
 
     def event_ref(self, item_position: int) -> str:
         """Return the event id that clients see: `number`, or `number.position` within a batch."""
@@ -70,8 +71,10 @@ class Delivered:
 class Subscriber(Protocol):
     """Reacts to events, idempotently: the same event may come twice.
 
-    `types` are event names or prefixes ending in `.`; empty means all. With `transactional` True, `handle` runs in
-    one transaction of the system role together with the cursor, so its effect on PostgreSQL happens once.
+    `types` are event names or prefixes ending in `.`; empty means all. `handle` runs in one transaction of the system
+    role together with the cursor, so its effect on PostgreSQL happens once. A subscriber that keeps a store elsewhere
+    may have a method `tend(position: int) -> bool` besides: it is called between deliveries, under the lock of the
+    cursor, and returns whether it has more to do.
     """
 
     name: str
@@ -79,7 +82,10 @@ class Subscriber(Protocol):
     wants_items: bool
 
     def handle(self, batch: Sequence[Delivered]) -> None:
-        """Apply the events in order. Raising makes the relay try again, and park the event after the last try."""
+        """Apply the events in order.
+
+        Raising makes the relay try again, and park the event after the last try; `bus.errors.StoreAway` makes it wait.
+        """
 
 
 def parse_event_ref(text: str) -> tuple[int, int] | None:

@@ -25,7 +25,10 @@ def row_security(app_configs: Any = None, databases: Sequence[str] | None = None
             role, bypasses = cursor.fetchone()
         if bypasses:
             found.append(
-                Error(f"the application connects as {role}, which bypasses row-level security",
-                      hint="Point DATABASE_URL at a role without SUPERUSER and BYPASSRLS.", id="core.E002")
+                Error(
+                    f"the application connects as {role}, which bypasses row-level security",
+                    hint="Point DATABASE_URL at a role without SUPERUSER and BYPASSRLS.",
+                    id="core.E002",
+                )
             )
     return found

@@ -27,24 +27,38 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("IG_MODE", "`embedded` (one machine, demo allowed) or `production` (refuses dangerous settings)", "embedded"),
+    Option(
+        "IG_MODE", "`embedded` (one machine, demo allowed) or `production` (refuses dangerous settings)", "embedded"
+    ),
     Option("IG_REGION", "Region that this installation serves, such as `eu-west-1`", "eu-west-1", required=True),
     Option("IG_BASE_URL", "Address under which people reach the portal", "http://127.0.0.1:8000", required=True),
     Option("IG_VAR", "Folder for what the embedded services keep", "var"),
     Option("SECRET_KEY", "Signs sessions and tokens; at least 50 characters", required=True, secret=True),
     Option("IG_KEY_SECRET", "Encrypts private keys and stored secrets at rest", required=True, secret=True),
-    Option("IG_SIGNING_KEY", "PEM file of the ECDSA P-256 signing key; unset: one is made and kept encrypted", secret=True),
+    Option(
+        "IG_SIGNING_KEY", "PEM file of the ECDSA P-256 signing key; unset: one is made and kept encrypted", secret=True
+    ),
     Option("DATABASE_URL", "PostgreSQL as the application role (`ig_app`)", required=True, secret=True),
     Option("DATABASE_OWNER_URL", "PostgreSQL as the owner role (`ig_owner`), for migrations only", secret=True),
-    Option("DATABASE_SYSTEM_URL", "PostgreSQL as the system role (`ig_system`), for work across tenants", required=True, secret=True),
+    Option(
+        "DATABASE_SYSTEM_URL",
+        "PostgreSQL as the system role (`ig_system`), for work across tenants",
+        required=True,
+        secret=True,
+    ),
     Option("REDIS_URL", "Redis: cache, wake-ups, fan-out, task queue", required=True, secret=True),
     Option("NEO4J_URL", "Bolt address of Neo4j 5 with user and password; unset: traversal runs on SQL", secret=True),
+    Option("IG_NEO4J_MAX_LAG", "Events of a tenant that Neo4j may be behind and still answer its traversals; `0`: none", "0"),
     Option("OBJECT_STORE_URL", "Bucket: `file:`, `s3:`, `gs:` or `az:`", "file:var/objects", required=True),
     Option("PROMETHEUS_URL", "Prometheus to read measurements from"),
     Option("OTEL_EXPORTER_OTLP_ENDPOINT", "Collector that traces are sent to; unset: traces stay in the process"),
     Option("OPA_URL", "Open Policy Agent as the second policy engine"),
     Option("OCI_REGISTRY", "Registry that policy packs are published to"),
-    Option("EMAIL_URL", "Mail server, such as `smtp://user:password@host:587`; unset: mail is written to the log", secret=True),
+    Option(
+        "EMAIL_URL",
+        "Mail server, such as `smtp://user:password@host:587`; unset: mail is written to the log",
+        secret=True,
+    ),
     Option("SLACK_WEBHOOK_URL", "Address that alerts are posted to", secret=True),
     Option("IG_PERSISTED_ONLY", "`1`: only safelisted GraphQL documents run", "0"),
     Option("IG_ALLOWED_ORIGINS", "Origins, comma-separated, besides our own that may open the websocket"),
@@ -54,7 +68,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("IG_METRICS_FROM", "Addresses or networks, comma-separated, that may read `/metrics` without a token"),
     Option("IG_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
     Option("IG_LOG_FORMAT", "`json` or `console`", "json"),
-    Option("IG_DATABASE_POOLING", "`session` (direct) or `transaction` (behind a transaction-pooling proxy)", "session"),
+    Option(
+        "IG_DATABASE_POOLING", "`session` (direct) or `transaction` (behind a transaction-pooling proxy)", "session"
+    ),
 )
 
 
@@ -119,6 +135,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         raise ConfigurationError("IG_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
     if values["IG_DATABASE_POOLING"] not in {"session", "transaction"}:
         raise ConfigurationError("IG_DATABASE_POOLING must be 'session' or 'transaction'")
+    if not values["IG_NEO4J_MAX_LAG"].isascii() or not values["IG_NEO4J_MAX_LAG"].isdigit():
+        raise ConfigurationError("IG_NEO4J_MAX_LAG must be a whole number of events, 0 or more")
     return Settings(values)
 
 

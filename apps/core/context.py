@@ -1,11 +1,12 @@
 """Who acts, for whom, why and when: one frozen value that every verb takes first."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Iterator
+from typing import Any
 from uuid import UUID
 
 from apps.core.clock import Clock, utc_now

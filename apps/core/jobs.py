@@ -56,7 +56,10 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={
-        "visibility_timeout": VISIBILITY_S, "socket_connect_timeout": 2, "socket_timeout": 15, "socket_keepalive": True,
+        "visibility_timeout": VISIBILITY_S,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 15,
+        "socket_keepalive": True,
         "global_keyprefix": "ig:celery:",
     },
     task_default_queue=QUEUE,
@@ -119,11 +122,20 @@ class Job(Task, Generic[P]):
         JOBS_RUNNING.labels(self.name).inc()
         with (
             tracing.start_as_current_span(
-                f"job {self.name}", context=parent, kind=SpanKind.CONSUMER, set_status_on_exception=False,
+                f"job {self.name}",
+                context=parent,
+                kind=SpanKind.CONSUMER,
+                set_status_on_exception=False,
                 record_exception=False,
-                attributes={"messaging.system": "redis", "messaging.destination.name": QUEUE, "messaging.operation.type": "process",
-                            "messaging.message.id": str(self.request.id or ""), "ig.job": self.name,
-                            "ig.tenant": str(ctx.tenant_id or ""), "ig.request_id": ctx.request_id},
+                attributes={
+                    "messaging.system": "redis",
+                    "messaging.destination.name": QUEUE,
+                    "messaging.operation.type": "process",
+                    "messaging.message.id": str(self.request.id or ""),
+                    "ig.job": self.name,
+                    "ig.tenant": str(ctx.tenant_id or ""),
+                    "ig.request_id": ctx.request_id,
+                },
             ) as span,
             _scope_of(ctx),
         ):
@@ -146,7 +158,13 @@ class Job(Task, Generic[P]):
                 seconds = time.perf_counter() - began
                 JOBS_RUNNING.labels(self.name).dec()
                 JOB_SECONDS.labels(self.name, outcome).observe(seconds)
-                log.info("job ended", job=self.name, outcome=outcome, seconds=round(seconds, 3), tries=self.request.retries + 1)
+                log.info(
+                    "job ended",
+                    job=self.name,
+                    outcome=outcome,
+                    seconds=round(seconds, 3),
+                    tries=self.request.retries + 1,
+                )
             return result
 
     def enqueue(self, ctx: Context, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -159,19 +177,36 @@ class Job(Task, Generic[P]):
 
     def send(self, ctx: Context, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Send the job now; return whether the queue took it."""
-        with tracing.start_as_current_span(
-            f"enqueue {self.name}", kind=SpanKind.PRODUCER,
-            attributes={"messaging.system": "redis", "messaging.destination.name": QUEUE, "messaging.operation.type": "send", "ig.job": self.name},
-        ) as span:
-            try:
-                self.apply_async(args=args, kwargs=kwargs, headers={HEADER: {"context": ctx.to_headers(), "trace": trace_headers()}})
-            except (OperationalError, OSError) as error:
-                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
-                JOBS_SENT.labels(self.name, "failed").inc()
-                log.warning("job not sent; the sweep will find it", job=self.name, error=type(error).__name__)
-                return False
-        JOBS_SENT.labels(self.name, "sent").inc()
-        return True
+        return _sent(ctx, self.name, partial(self.apply_async, args=args, kwargs=kwargs))
+
+
+def enqueue_named(ctx: Context, name: str, **kwargs: Any) -> None:
+    """Send the job of that name once the present transaction commits: for services, which do not import doors."""
+    publish = partial(app.send_task, name, kwargs=kwargs)
+    transaction.on_commit(partial(_sent, ctx, name, publish), using=write_alias(), robust=True)
+
+
+def _sent(ctx: Context, name: str, publish: Callable[..., Any]) -> bool:
+    """Publish a job's message with the context and trace as headers; return whether the queue took it."""
+    with tracing.start_as_current_span(
+        f"enqueue {name}",
+        kind=SpanKind.PRODUCER,
+        attributes={
+            "messaging.system": "redis",
+            "messaging.destination.name": QUEUE,
+            "messaging.operation.type": "send",
+            "ig.job": name,
+        },
+    ) as span:
+        try:
+            publish(headers={HEADER: {"context": ctx.to_headers(), "trace": trace_headers()}})
+        except (OperationalError, OSError) as error:
+            span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            JOBS_SENT.labels(name, "failed").inc()
+            log.warning("job not sent; the sweep will find it", job=name, error=type(error).__name__)
+            return False
+    JOBS_SENT.labels(name, "sent").inc()
+    return True
 
 
 def job(name: str, *, action: str = "", **options: Any) -> Callable[[Callable[Concatenate[Context, P], Any]], Job[P]]:

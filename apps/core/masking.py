@@ -9,8 +9,22 @@ from typing import Any
 
 MASK = "***"
 SECRET_NAMES = frozenset(
-    {"authorization", "cookie", "set-cookie", "password", "passwd", "secret", "token", "api_key", "apikey", "x-csrftoken",
-     "secret_key", "private_key", "csrfmiddlewaretoken", "totp_secret"}
+    {
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "x-csrftoken",
+        "secret_key",
+        "private_key",
+        "csrfmiddlewaretoken",
+        "totp_secret",
+    }
 )
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), MASK),
@@ -18,8 +32,12 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), MASK),  # JSON web tokens
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + MASK),
     (re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@"), r"\1:" + MASK + "@"),  # addresses with a password
-    (re.compile(r"(?i)\b(password|passwd|secret|token|api_key|ig_session|ig_csrf)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&}]+"),
-     r"\1\2" + MASK),
+    (
+        re.compile(
+            r"(?i)\b(password|passwd|secret|token|api_key|ig_session|ig_csrf)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&}]+"
+        ),
+        r"\1\2" + MASK,
+    ),
 )
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 

@@ -20,7 +20,9 @@ from apps.core.processes import shared_folder
 _FILE = re.compile(r"^(?P<kind>[a-z]+)(?:_[a-z]+)?_(?P<pid>\d+)\.db$")
 
 JOB_SECONDS = Histogram(
-    "ig_job_duration_seconds", "Time that a background job ran", ["job", "outcome"],
+    "ig_job_duration_seconds",
+    "Time that a background job ran",
+    ["job", "outcome"],
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600),
 )
 JOBS_RUNNING = Gauge("ig_jobs_running", "Background jobs that run now", ["job"], multiprocess_mode="livesum")

@@ -57,7 +57,9 @@ class _Sql(Operation):
 
     def _run(self, sql: str, schema_editor: Any) -> None:
         text = sql.format(table=self.table, column=self.column, setting=TENANT_SETTING)
-        schema_editor.execute(text.replace("%", "%%") if "%" in text and schema_editor.collect_sql else text, params=None)
+        schema_editor.execute(
+            text.replace("%", "%%") if "%" in text and schema_editor.collect_sql else text, params=None
+        )
 
     def state_forwards(self, app_label: str, state: Any) -> None:
         """Nothing of Django's state changes."""
@@ -107,7 +109,9 @@ class ReaderFunction(Operation):
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         schema_editor.execute(f'grant select on "{self.table}" to ig_reader', params=None)
         schema_editor.execute(f'drop policy if exists reader_rows on "{self.table}"', params=None)
-        schema_editor.execute(f'create policy reader_rows on "{self.table}" for select to ig_reader using (true)', params=None)
+        schema_editor.execute(
+            f'create policy reader_rows on "{self.table}" for select to ig_reader using (true)', params=None
+        )
         schema_editor.execute(self.create, params=None)
         schema_editor.execute(f"revoke all on function {self.signature} from public", params=None)
         schema_editor.execute(f"grant execute on function {self.signature} to ig_app", params=None)

@@ -64,7 +64,9 @@ def configure_logging(level: str, style: str) -> None:
         structlog.processors.format_exc_info,
         _mask,
     ]
-    final: Any = structlog.dev.ConsoleRenderer(colors=False) if style == "console" else structlog.processors.JSONRenderer()
+    final: Any = (
+        structlog.dev.ConsoleRenderer(colors=False) if style == "console" else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -87,7 +89,15 @@ def configure_logging(level: str, style: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
-    for noisy in ("neo4j", "httpx", "urllib3", "celery.redirected", "celery.worker.strategy", "celery.app.trace", "axes"):
+    for noisy in (
+        "neo4j",
+        "httpx",
+        "urllib3",
+        "celery.redirected",
+        "celery.worker.strategy",
+        "celery.app.trace",
+        "axes",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for doubled in ("django.request", "django.security.csrf"):
         logging.getLogger(doubled).setLevel(logging.ERROR)  # refusals stand in the access line already

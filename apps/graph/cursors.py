@@ -26,5 +26,8 @@ def decode(cursor: str, order: str) -> tuple[Any, UUID]:
             raise ValueError("NUL")
         return value, UUID(row_id)
     except (ValueError, TypeError, AttributeError, binascii.Error, UnicodeError):
-        raise InvalidInput("this cursor was not made for this list", field="after",
-                           mend="Use a cursor from the same list with the same order and filters.") from None
+        raise InvalidInput(
+            "this cursor was not made for this list",
+            field="after",
+            mend="Use a cursor from the same list with the same order and filters.",
+        ) from None

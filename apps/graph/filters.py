@@ -29,7 +29,15 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "createdAt": ("e.created_at", "time"),
     "updatedAt": ("e.updated_at", "time"),
 }
-_TAGS = {"dataClass": "d", "retentionTier": "r", "redactionPolicy": "x", "source": "s", "licence": "l", "region": "g", "purposes": "p"}
+_TAGS = {
+    "dataClass": "d",
+    "retentionTier": "r",
+    "redactionPolicy": "x",
+    "source": "s",
+    "licence": "l",
+    "region": "g",
+    "purposes": "p",
+}
 FIELDS = (*_COLUMNS, "purposes", "properties.NAME")
 MAX_FILTERS = 20
 MAX_VALUES = 100
@@ -142,7 +150,9 @@ def _compare(plan: Plan, name: str, operator: str, value: Any) -> None:
     if name == "purposes":
         if operator not in {"eq", "in"}:
             raise _wrong(name, f"operator {operator!r} does not apply", "Use eq or in.")
-        plan.tags.append([f"p:{_typed(name, 'text', v)[:200]}" for v in (_values(name, value) if operator == "in" else [value])])
+        plan.tags.append(
+            [f"p:{_typed(name, 'text', v)[:200]}" for v in (_values(name, value) if operator == "in" else [value])]
+        )
         return
     column, type_ = _COLUMNS[name]
     if operator in {"eq", "in"}:

@@ -75,7 +75,7 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
-def _text_fault(value: str | None, limit: int = MAX_TEXT) -> str:
+def _text_fault(value: Any, limit: int = MAX_TEXT) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -111,7 +111,8 @@ def _tag_fault(index: int, given: EntityInput | EdgeInput) -> InputError | None:
     if given.expected_version is not None and not 0 <= given.expected_version < 2**31:
         return wrong("expectedVersion", "expectedVersion is not a version (0 means: must not exist)")
     if given.properties is not None:
-        if not isinstance(given.properties, dict):
+        properties: Any = given.properties
+        if not isinstance(properties, dict):
             return wrong("properties", "properties is not an object")
         if fault := property_fault(given.properties):
             return wrong("properties", f"properties: {fault}")
@@ -123,7 +124,9 @@ def _tag_fault(index: int, given: EntityInput | EdgeInput) -> InputError | None:
 def check_entity(index: int, given: EntityInput) -> InputError | None:
     """Return what is wrong with the input at `index`, or None."""
     if not isinstance(given.kind, str) or not KIND.match(given.kind):
-        return InputError(index, "BAD_USER_INPUT", "kind", "kind must be 1 to 100 of A-Z, a-z, 0-9, _ . -, starting with a letter")
+        return InputError(
+            index, "BAD_USER_INPUT", "kind", "kind must be 1 to 100 of A-Z, a-z, 0-9, _ . -, starting with a letter"
+        )
     if not given.external_id:
         return InputError(index, "BAD_USER_INPUT", "externalId", "externalId is empty")
     if fault := _text_fault(given.external_id):
@@ -142,7 +145,9 @@ def check_entity(index: int, given: EntityInput) -> InputError | None:
 def check_edge(index: int, given: EdgeInput) -> InputError | None:
     """Return what is wrong with the input at `index`, or None. Ends are looked up later."""
     if not isinstance(given.kind, str) or not KIND.match(given.kind):
-        return InputError(index, "BAD_USER_INPUT", "kind", "kind must be 1 to 100 of A-Z, a-z, 0-9, _ . -, starting with a letter")
+        return InputError(
+            index, "BAD_USER_INPUT", "kind", "kind must be 1 to 100 of A-Z, a-z, 0-9, _ . -, starting with a letter"
+        )
     if fault := _text_fault(given.external_id):
         return InputError(index, "BAD_USER_INPUT", "externalId", f"externalId {fault}")
     for end, by_id, kind, external in (
@@ -159,8 +164,15 @@ def check_edge(index: int, given: EdgeInput) -> InputError | None:
 
 
 ENTITY_DEFAULTS: dict[str, Any] = {
-    "name": "", "properties": {}, "data_class": DataClass.INTERNAL.value, "retention_tier": RetentionTier.STANDARD.value,
-    "redaction_policy": RedactionPolicy.NONE.value, "purposes": (), "licence": "", "source": "", "subject_keys": (),
+    "name": "",
+    "properties": {},
+    "data_class": DataClass.INTERNAL.value,
+    "retention_tier": RetentionTier.STANDARD.value,
+    "redaction_policy": RedactionPolicy.NONE.value,
+    "purposes": (),
+    "licence": "",
+    "source": "",
+    "subject_keys": (),
 }
 EDGE_DEFAULTS: dict[str, Any] = {k: v for k, v in ENTITY_DEFAULTS.items() if k not in {"name", "subject_keys"}}
 
@@ -193,25 +205,50 @@ def entity_document(
 ) -> dict[str, Any]:
     """Return an entity in the form that live updates and history carry (the API's field names)."""
     return {
-        "id": str(entity_id), "kind": kind, "externalId": external_id, "name": contents["name"],
-        "properties": contents["properties"], "dataClass": contents["data_class"],
-        "retentionTier": contents["retention_tier"], "redactionPolicy": contents["redaction_policy"],
-        "purposes": list(contents["purposes"]), "licence": contents["licence"], "source": contents["source"],
-        "region": region, "subjectKeys": list(contents["subject_keys"]), "version": version, "updatedAt": iso(at),
+        "id": str(entity_id),
+        "kind": kind,
+        "externalId": external_id,
+        "name": contents["name"],
+        "properties": contents["properties"],
+        "dataClass": contents["data_class"],
+        "retentionTier": contents["retention_tier"],
+        "redactionPolicy": contents["redaction_policy"],
+        "purposes": list(contents["purposes"]),
+        "licence": contents["licence"],
+        "source": contents["source"],
+        "region": region,
+        "subjectKeys": list(contents["subject_keys"]),
+        "version": version,
+        "updatedAt": iso(at),
     }
 
 
 def edge_document(
-    edge_id: UUID, kind: str, external_id: str, source_id: UUID, target_id: UUID, version: int, at: datetime,
+    edge_id: UUID,
+    kind: str,
+    external_id: str,
+    source_id: UUID,
+    target_id: UUID,
+    version: int,
+    at: datetime,
     contents: dict[str, Any],
 ) -> dict[str, Any]:
     """Return an edge in the form that live updates and history carry (the API's field names)."""
     return {
-        "id": str(edge_id), "kind": kind, "externalId": external_id, "source": str(source_id), "target": str(target_id),
-        "properties": contents["properties"], "dataClass": contents["data_class"],
-        "retentionTier": contents["retention_tier"], "redactionPolicy": contents["redaction_policy"],
-        "purposes": list(contents["purposes"]), "licence": contents["licence"], "origin": contents["source"],
-        "version": version, "updatedAt": iso(at),
+        "id": str(edge_id),
+        "kind": kind,
+        "externalId": external_id,
+        "source": str(source_id),
+        "target": str(target_id),
+        "properties": contents["properties"],
+        "dataClass": contents["data_class"],
+        "retentionTier": contents["retention_tier"],
+        "redactionPolicy": contents["redaction_policy"],
+        "purposes": list(contents["purposes"]),
+        "licence": contents["licence"],
+        "origin": contents["source"],
+        "version": version,
+        "updatedAt": iso(at),
     }
 
 

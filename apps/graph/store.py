@@ -9,6 +9,7 @@ import orjson
 from django.db import connections
 
 from apps.core.routers import write_alias
+from apps.core.statements import run_prepared
 from apps.graph.types import EdgeRow, EntityRow
 
 ENTITY_COLUMNS = (
@@ -30,7 +31,7 @@ def query(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def hot(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Return all rows of a frequent statement: prepared, with lists sent in binary (`%b`), which spares quoting them."""
-    return connections[write_alias()].prepared(sql, params)
+    return run_prepared(write_alias(), sql, params)
 
 
 def execute(sql: str, params: Sequence[Any]) -> int:
@@ -47,20 +48,49 @@ def _json(value: Any) -> Any:
 def entity_row(row: Sequence[Any]) -> EntityRow:
     """Return the typed row for `ENTITY_COLUMNS`."""
     return EntityRow(
-        row[0], row[1], row[2], row[3], _json(row[4]), row[5], row[6], row[7], tuple(row[8]), row[9], row[10], row[11],
-        tuple(row[12]), row[13], row[14], row[15],
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        _json(row[4]),
+        row[5],
+        row[6],
+        row[7],
+        tuple(row[8]),
+        row[9],
+        row[10],
+        row[11],
+        tuple(row[12]),
+        row[13],
+        row[14],
+        row[15],
     )
 
 
 def edge_row(row: Sequence[Any]) -> EdgeRow:
     """Return the typed row for `EDGE_COLUMNS`."""
     return EdgeRow(
-        row[0], row[1], row[2], row[3], row[4], _json(row[5]), row[6], row[7], row[8], tuple(row[9]), row[10], row[11],
-        row[12], row[13], row[14],
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        _json(row[5]),
+        row[6],
+        row[7],
+        row[8],
+        tuple(row[9]),
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        row[14],
     )
 
 
-def entities_by_key(tenant_id: UUID, keys: Sequence[tuple[str, str]], *, lock: bool = False) -> dict[tuple[str, str], tuple[EntityRow, bytes]]:
+def entities_by_key(
+    tenant_id: UUID, keys: Sequence[tuple[str, str]], *, lock: bool = False
+) -> dict[tuple[str, str], tuple[EntityRow, bytes]]:
     """Return {(kind, external id): (row, content hash)}; with `lock` the rows are locked in order of key."""
     rows = hot(
         f"select {ENTITY_COLUMNS}, e.content_hash from unnest(%b::text[], %b::text[]) as k(kind, external_id)"  # noqa: S608
@@ -83,10 +113,15 @@ def entity_ids_by_key(tenant_id: UUID, keys: Sequence[tuple[str, str]]) -> dict[
 
 def existing_entity_ids(tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
     """Return which of these ids are entities of the tenant."""
-    return {row[0] for row in query("select id from graph_entity where tenant_id = %s and id = any(%s)", (tenant_id, list(ids)))}
+    return {
+        row[0]
+        for row in query("select id from graph_entity where tenant_id = %s and id = any(%s)", (tenant_id, list(ids)))
+    }
 
 
-def edges_by_key(tenant_id: UUID, keys: Sequence[tuple[str, str]], *, lock: bool = False) -> dict[tuple[str, str], tuple[EdgeRow, bytes]]:
+def edges_by_key(
+    tenant_id: UUID, keys: Sequence[tuple[str, str]], *, lock: bool = False
+) -> dict[tuple[str, str], tuple[EdgeRow, bytes]]:
     """Return {(kind, key): (row, content hash)}; with `lock` the rows are locked in order of key."""
     rows = hot(
         f"select {EDGE_COLUMNS}, e.content_hash, e.key from unnest(%b::text[], %b::text[]) as k(kind, key)"  # noqa: S608
@@ -149,6 +184,14 @@ def insert_revisions(
     if rows:
         hot(
             INSERT_REVISIONS,
-            (tenant_id, ref_kind, at, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows],
-             [r[3] for r in rows], [r[4] for r in rows]),
+            (
+                tenant_id,
+                ref_kind,
+                at,
+                [r[0] for r in rows],
+                [r[1] for r in rows],
+                [r[2] for r in rows],
+                [r[3] for r in rows],
+                [r[4] for r in rows],
+            ),
         )

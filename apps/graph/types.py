@@ -42,6 +42,7 @@ MAX_PROPERTIES_BYTES = 256 * 1024
 MAX_HOPS = 6
 MAX_PAGE = 500
 MAX_SUBGRAPH = 2_000
+MAX_SUBGRAPH_EDGES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +198,18 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True)
 class SubgraphRows:
-    """Part of the graph. `truncated` says that a limit cut it, `withheld` how many nodes the reader may not see."""
+    """Part of the graph.
+
+    `truncated` says that a limit cut it and `cut` which, in words; `withheld` how many nodes the reader may not see;
+    `engine` who found it (`sql` or `neo4j`; rows come from PostgreSQL in any case).
+    """
 
     nodes: list[EntityRow]
     edges: list[EdgeRow]
     truncated: bool
     withheld: int = 0
+    engine: str = "sql"
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Reads of identity."""
 
+from typing import Any
 from uuid import UUID
 
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -10,18 +11,30 @@ from apps.identity.models import ApiKey, Membership, User
 from apps.identity.types import ApiKeyInfo, MembershipInfo
 
 
-def _member(row: Membership) -> MembershipInfo:
+def _member(row: Any) -> MembershipInfo:
     return MembershipInfo(
-        id=row.id, tenant_id=row.tenant_id, user_id=row.user_id, email=row.user.email, name=row.user.name,
-        roles=frozenset(row.roles), active=row.active,
+        id=row.id,
+        tenant_id=row.tenant_id,
+        user_id=row.user_id,
+        email=row.user.email,
+        name=row.user.name,
+        roles=frozenset(row.roles),
+        active=row.active,
     )
 
 
-def key_info(row: ApiKey) -> ApiKeyInfo:
+def key_info(row: Any) -> ApiKeyInfo:
     """Return a key row without its digest."""
     return ApiKeyInfo(
-        id=row.id, tenant_id=row.tenant_id, name=row.name, prefix=row.prefix, scope=row.scope, created_at=row.created_at,
-        expires_at=row.expires_at, revoked_at=row.revoked_at, last_used_at=row.last_used_at,
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        prefix=row.prefix,
+        scope=row.scope,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
     )
 
 
@@ -35,7 +48,9 @@ def memberships_of(user_id: UUID) -> list[MembershipInfo]:
 def membership(user_id: UUID, tenant_id: UUID) -> MembershipInfo | None:
     """Return the account's active membership of that tenant, or None."""
     with system_scope("identity.authenticate"):
-        row = Membership.objects.filter(user_id=user_id, tenant_id=tenant_id, active=True).select_related("user").first()
+        row = (
+            Membership.objects.filter(user_id=user_id, tenant_id=tenant_id, active=True).select_related("user").first()
+        )
     return _member(row) if row and row.user.is_active else None
 
 

@@ -72,8 +72,9 @@ def _check_roles(roles: frozenset[str]) -> None:
     if not roles:
         raise InvalidInput("a member needs at least one role", field="roles")
     if unknown := roles - set(Role):
-        raise InvalidInput(f"unknown role: {', '.join(sorted(unknown))}", field="roles",
-                           mend=f"Use some of {', '.join(Role)}.")
+        raise InvalidInput(
+            f"unknown role: {', '.join(sorted(unknown))}", field="roles", mend=f"Use some of {', '.join(Role)}."
+        )
 
 
 def add_member(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> MembershipInfo:
@@ -144,8 +145,14 @@ def create_api_key(ctx: Context, *, name: str, scope: str, expires_at: datetime 
         raise InvalidInput("the expiry lies in the past", field="expires_at")
     token, prefix, digest = keys.generate()
     with transaction.atomic():
-        row = ApiKey.objects.create(name=name.strip(), prefix=prefix, digest=digest, scope=scope, created_by=ctx.actor.ref,
-                                    expires_at=expires_at)
+        row = ApiKey.objects.create(
+            name=name.strip(),
+            prefix=prefix,
+            digest=digest,
+            scope=scope,
+            created_by=ctx.actor.ref,
+            expires_at=expires_at,
+        )
         bus.record(ctx, ApiKeyCreated(row.id, scope, expires_at.isoformat() if expires_at else ""))
     return NewApiKey(selectors.key_info(row), token)
 

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from apps.core.routers import write_alias
+from apps.core.statements import run_prepared
 from apps.ledger import bodies, merkle
 from apps.ledger.chain import checkpoint_note
 from apps.ledger.disclosure import export, prove, prove_extension
@@ -56,7 +57,8 @@ def append(entry: Entry) -> Appended:
         raise transaction.TransactionManagementError("a record is appended inside the transaction of its change")
     salted = bodies.seal(entry.sealed)
     encoded = bodies.record_body(entry, salted)
-    inserted = connection.prepared(
+    inserted = run_prepared(
+        alias,
         _INSERT_RECORD,
         (
             entry.tenant_id,
@@ -75,7 +77,8 @@ def append(entry: Entry) -> Appended:
     with connection.cursor() as cursor:
         if entry.items:
             items = entry.items
-            connection.prepared(
+            run_prepared(
+                alias,
                 _INSERT_ITEMS,
                 (
                     entry.tenant_id,

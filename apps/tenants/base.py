@@ -41,8 +41,9 @@ class TenantModel(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+", default=require_tenant_id,
-                               editable=False)
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.PROTECT, related_name="+", default=require_tenant_id, editable=False
+    )
 
     objects: ClassVar[TenantManager[Any]] = TenantManager()
 

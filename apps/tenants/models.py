@@ -18,11 +18,15 @@ class Tenant(models.Model):
     tenant_column: ClassVar[str] = "id"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    slug = models.TextField(unique=True, validators=[RegexValidator(SLUG, "3 to 40 of a-z, 0-9 and -, starting with a letter")])
+    slug = models.TextField(
+        unique=True, validators=[RegexValidator(SLUG, "3 to 40 of a-z, 0-9 and -, starting with a letter")]
+    )
     name = models.TextField()
     home_region = models.TextField()
     allowed_regions = ArrayField(models.TextField(), default=list)
-    isolation_tier = models.TextField(choices=[(t.value, t.value) for t in IsolationTier], default=IsolationTier.SHARED.value)
+    isolation_tier = models.TextField(
+        choices=[(t.value, t.value) for t in IsolationTier], default=IsolationTier.SHARED.value
+    )
     status = models.TextField(choices=[(s.value, s.value) for s in TenantStatus], default=TenantStatus.ACTIVE.value)
     plan = models.TextField(default="starter")
     created_at = models.DateTimeField(auto_now_add=True)

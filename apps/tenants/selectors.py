@@ -9,8 +9,14 @@ from apps.tenants.types import TenantInfo
 
 def _info(row: Tenant) -> TenantInfo:
     return TenantInfo(
-        id=row.id, slug=row.slug, name=row.name, home_region=row.home_region, allowed_regions=tuple(row.allowed_regions),
-        isolation_tier=row.isolation_tier, status=row.status, plan=row.plan,
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        home_region=row.home_region,
+        allowed_regions=tuple(row.allowed_regions),
+        isolation_tier=row.isolation_tier,
+        status=row.status,
+        plan=row.plan,
     )
 
 

@@ -27,8 +27,14 @@ _NEXT: dict[str, frozenset[str]] = {
 
 
 def create_tenant(
-    ctx: Context, *, slug: str, name: str, home_region: str, allowed_regions: tuple[str, ...] = (),
-    isolation_tier: str = IsolationTier.SHARED, plan: str = "starter",
+    ctx: Context,
+    *,
+    slug: str,
+    name: str,
+    home_region: str,
+    allowed_regions: tuple[str, ...] = (),
+    isolation_tier: str = IsolationTier.SHARED,
+    plan: str = "starter",
 ) -> TenantInfo:
     """Create a tenant. Raises InvalidInput for a bad slug, name or tier, Conflict when the slug is taken."""
     if not re.match(SLUG, slug):
@@ -36,13 +42,22 @@ def create_tenant(
     if not name.strip():
         raise InvalidInput("name is empty", field="name")
     if isolation_tier not in set(IsolationTier):
-        raise InvalidInput(f"isolation tier {isolation_tier!r} is not one of mt, st-ded, air-gapped", field="isolation_tier")
+        raise InvalidInput(
+            f"isolation tier {isolation_tier!r} is not one of mt, st-ded, air-gapped", field="isolation_tier"
+        )
     regions = tuple(dict.fromkeys((home_region, *allowed_regions)))
     with system_scope("tenants.manage"):
         try:
             with transaction.atomic(using="system"):
-                row = Tenant(id=new_id(), slug=slug, name=name.strip(), home_region=home_region,
-                             allowed_regions=list(regions), isolation_tier=isolation_tier, plan=plan)
+                row = Tenant(
+                    id=new_id(),
+                    slug=slug,
+                    name=name.strip(),
+                    home_region=home_region,
+                    allowed_regions=list(regions),
+                    isolation_tier=isolation_tier,
+                    plan=plan,
+                )
                 row.save(force_insert=True)
                 bus.record(ctx, TenantCreated(row.id, slug, home_region, str(isolation_tier), plan), tenant_id=row.id)
         except IntegrityError:

@@ -54,7 +54,9 @@ def versions_in_order(tenant_id: UUID, records: list[LinkedRecord]) -> int:
     changes = 0
     for record in records:
         for _, item in items[record.record_id]:
-            assert item.version == seen.get(item.ref_id, 0) + 1, f"{item.ref_id}: v{item.version} after v{seen.get(item.ref_id, 0)}"
+            assert item.version == seen.get(item.ref_id, 0) + 1, (
+                f"{item.ref_id}: v{item.version} after v{seen.get(item.ref_id, 0)}"
+            )
             seen[item.ref_id] = item.version
             changes += 1
     return changes
@@ -80,8 +82,13 @@ def test_eight_writers_with_locks_rollbacks_and_a_long_transaction() -> None:
                     try:
                         with transaction.atomic():
                             chosen = sorted(rng.sample(range(ENTITIES), rng.choice([1, 1, 2])))
-                            graph.upsert_entities(kit.ctx, inputs=[
-                                EntityInput("Asset", f"e{n}", properties={"at": time.time_ns() // 1000, "by": seed}) for n in chosen])
+                            graph.upsert_entities(
+                                kit.ctx,
+                                inputs=[
+                                    EntityInput("Asset", f"e{n}", properties={"at": time.time_ns() // 1000, "by": seed})
+                                    for n in chosen
+                                ],
+                            )
                             if rng.random() < 0.2:
                                 time.sleep(rng.random() * 0.01)
                             if rng.random() < 0.2:
@@ -104,7 +111,9 @@ def test_eight_writers_with_locks_rollbacks_and_a_long_transaction() -> None:
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(WRITERS)] + [threading.Thread(target=hold)]
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(WRITERS)] + [
+        threading.Thread(target=hold)
+    ]
     sequencer = Sequencer(system_conninfo())
     assert sequencer.acquire()
     try:
@@ -136,7 +145,9 @@ def test_a_new_cluster_is_noticed_and_nothing_is_skipped() -> None:
         graph.upsert_entities(kit.ctx, inputs=[EntityInput("Asset", "a")])
     with system_scope("ledger.sequencer"), connections["system"].cursor() as cursor:
         # As after a restore: the stored snapshot is of another cluster, whose numbers are far ahead.
-        cursor.execute("update ledger_sequencer set cluster = 'elsewhere', snapshot = '900000000:900000000:' where id = 1")
+        cursor.execute(
+            "update ledger_sequencer set cluster = 'elsewhere', snapshot = '900000000:900000000:' where id = 1"
+        )
     assert sequence() >= 1
     assert len(chained(kit.info.id)) == committed(kit.info.id) == 2
     assert sequence() == 0
@@ -183,7 +194,9 @@ def test_killing_the_relay_anywhere_loses_and_doubles_nothing() -> None:
         try:
             with tenant_scope(kit.info.id):
                 while not stop.is_set():
-                    graph.upsert_entities(kit.ctx, inputs=[EntityInput("Asset", f"e{written % 7}", properties={"n": written})])
+                    graph.upsert_entities(
+                        kit.ctx, inputs=[EntityInput("Asset", f"e{written % 7}", properties={"n": written})]
+                    )
                     written += 1
         except BaseException as error:
             failures.append(error)

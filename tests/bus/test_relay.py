@@ -136,9 +136,22 @@ def test_two_relays_share_a_subscriber_without_doubling() -> None:
     assert len(mine(subscriber, kit)) == 5
 
 
-@pytest.mark.parametrize(("text", "meant"), [
-    ("17", (17, -1)), ("17.3", (17, 3)), ("0", (0, -1)), ("", None), ("x", None), ("1.", None), (".1", None), ("-1", None),
-    ("1.2.3", None), ("9" * 30, None), ("١", None), ("1e3", None),
-])
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("17", (17, -1)),
+        ("17.3", (17, 3)),
+        ("0", (0, -1)),
+        ("", None),
+        ("x", None),
+        ("1.", None),
+        (".1", None),
+        ("-1", None),
+        ("1.2.3", None),
+        ("9" * 30, None),
+        ("١", None),
+        ("1e3", None),
+    ],
+)
 def test_event_ids_are_read_strictly(text: str, meant: tuple[int, int] | None) -> None:
     assert parse_event_ref(text) == meant

@@ -35,13 +35,33 @@ def test_create_update_unchanged(tenant: TenantKit) -> None:
 
 
 def test_what_is_not_given_stays(tenant: TenantKit) -> None:
-    put(tenant, EntityInput("Asset", "a", name="A", data_class="personal", retention_tier="short-30d", purposes=("fraud-risk",),
-                            redaction_policy="mask", subject_keys=("s1",), licence="L", source="S"))
+    put(
+        tenant,
+        EntityInput(
+            "Asset",
+            "a",
+            name="A",
+            data_class="personal",
+            retention_tier="short-30d",
+            purposes=("fraud-risk",),
+            redaction_policy="mask",
+            subject_keys=("s1",),
+            licence="L",
+            source="S",
+        ),
+    )
     put(tenant, EntityInput("Asset", "a", properties={"y": 2}))
     row = selectors.entity_by_key(tenant.ctx, "Asset", "a")
     assert row is not None
-    assert (row.data_class, row.retention_tier, row.purposes, row.redaction_policy, row.subject_keys, row.licence, row.source) == (
-        "personal", "short-30d", ("fraud-risk",), "mask", ("s1",), "L", "S")
+    assert (
+        row.data_class,
+        row.retention_tier,
+        row.purposes,
+        row.redaction_policy,
+        row.subject_keys,
+        row.licence,
+        row.source,
+    ) == ("personal", "short-30d", ("fraud-risk",), "mask", ("s1",), "L", "S")
 
 
 def test_unchanged_input_touches_nothing(tenant: TenantKit) -> None:
@@ -56,16 +76,30 @@ def test_unchanged_input_touches_nothing(tenant: TenantKit) -> None:
 
 def test_wrong_inputs_are_named_and_the_rest_is_written(tenant: TenantKit) -> None:
     result = put(
-        tenant, EntityInput("Asset", "ok"), EntityInput("no kind!", "a"), EntityInput("Asset", ""), EntityInput("Asset", "ok"),
-        EntityInput("Asset", "d", data_class="secret"), EntityInput("Asset", "p", properties={"n": float("nan")}),
-        EntityInput("Asset", "z", name="a\x00b"), EntityInput("Asset", "s", name="\ud800"), EntityInput("Asset", "v", expected_version=3),
+        tenant,
+        EntityInput("Asset", "ok"),
+        EntityInput("no kind!", "a"),
+        EntityInput("Asset", ""),
+        EntityInput("Asset", "ok"),
+        EntityInput("Asset", "d", data_class="secret"),
+        EntityInput("Asset", "p", properties={"n": float("nan")}),
+        EntityInput("Asset", "z", name="a\x00b"),
+        EntityInput("Asset", "s", name="\ud800"),
+        EntityInput("Asset", "v", expected_version=3),
         EntityInput("Asset", "big", properties={"n": 2**60}),
     )
     assert result.created == 1
     assert [(e.index, e.code, e.field) for e in result.errors] == [
-        (1, "BAD_USER_INPUT", "kind"), (2, "BAD_USER_INPUT", "externalId"), (3, "DUPLICATE_KEY", "externalId"),
-        (4, "BAD_USER_INPUT", "dataClass"), (5, "BAD_USER_INPUT", "properties"), (6, "BAD_USER_INPUT", "name"),
-        (7, "BAD_USER_INPUT", "name"), (8, "NOT_FOUND", "expectedVersion"), (9, "BAD_USER_INPUT", "properties")]
+        (1, "BAD_USER_INPUT", "kind"),
+        (2, "BAD_USER_INPUT", "externalId"),
+        (3, "DUPLICATE_KEY", "externalId"),
+        (4, "BAD_USER_INPUT", "dataClass"),
+        (5, "BAD_USER_INPUT", "properties"),
+        (6, "BAD_USER_INPUT", "name"),
+        (7, "BAD_USER_INPUT", "name"),
+        (8, "NOT_FOUND", "expectedVersion"),
+        (9, "BAD_USER_INPUT", "properties"),
+    ]
     assert [row is not None for row in result.rows] == [True] + [False] * 9
 
 
@@ -81,7 +115,9 @@ def test_a_stale_write_is_refused(tenant: TenantKit) -> None:
     assert put(tenant, EntityInput("Asset", "a", name="2", expected_version=1)).updated == 1
     stale = put(tenant, EntityInput("Asset", "a", name="3", expected_version=1))
     assert [e.code for e in stale.errors] == ["STALE_VERSION"] and "version 2 stands" in stale.errors[0].message
-    assert [e.code for e in put(tenant, EntityInput("Asset", "a", name="4", expected_version=0)).errors] == ["STALE_VERSION"]
+    assert [e.code for e in put(tenant, EntityInput("Asset", "a", name="4", expected_version=0)).errors] == [
+        "STALE_VERSION"
+    ]
 
 
 def test_too_many_at_once(tenant: TenantKit) -> None:
@@ -93,17 +129,26 @@ def test_edges_find_their_ends(tenant: TenantKit) -> None:
     put(tenant, EntityInput("Asset", "a"), EntityInput("Asset", "b"))
     a = selectors.entity_by_key(tenant.ctx, "Asset", "a")
     assert a is not None
-    result = services.upsert_edges(tenant.ctx, inputs=[
-        EdgeInput("rel", source_id=a.id, target_kind="Asset", target_external_id="b"),
-        EdgeInput("rel", source_id=a.id, target_id=a.id),
-        EdgeInput("rel", source_id=a.id, target_id=new_id()),
-        EdgeInput("rel", source_kind="Asset", source_external_id="gone", target_id=a.id),
-        EdgeInput("rel", source_kind="Asset", source_external_id="a", target_kind="Asset", target_external_id="b"),
-        EdgeInput("rel"), EdgeInput("rel", source_id=a.id, source_kind="Asset", source_external_id="a", target_id=a.id),
-    ])
+    result = services.upsert_edges(
+        tenant.ctx,
+        inputs=[
+            EdgeInput("rel", source_id=a.id, target_kind="Asset", target_external_id="b"),
+            EdgeInput("rel", source_id=a.id, target_id=a.id),
+            EdgeInput("rel", source_id=a.id, target_id=new_id()),
+            EdgeInput("rel", source_kind="Asset", source_external_id="gone", target_id=a.id),
+            EdgeInput("rel", source_kind="Asset", source_external_id="a", target_kind="Asset", target_external_id="b"),
+            EdgeInput("rel"),
+            EdgeInput("rel", source_id=a.id, source_kind="Asset", source_external_id="a", target_id=a.id),
+        ],
+    )
     assert result.created == 2
     assert [(e.index, e.code) for e in result.errors] == [
-        (2, "DANGLING_EDGE"), (3, "DANGLING_EDGE"), (4, "DUPLICATE_KEY"), (5, "BAD_USER_INPUT"), (6, "BAD_USER_INPUT")]
+        (2, "DANGLING_EDGE"),
+        (3, "DANGLING_EDGE"),
+        (4, "DUPLICATE_KEY"),
+        (5, "BAD_USER_INPUT"),
+        (6, "BAD_USER_INPUT"),
+    ]
 
 
 def test_an_edge_with_an_external_id_may_move(tenant: TenantKit) -> None:
@@ -115,9 +160,16 @@ def test_an_edge_with_an_external_id_may_move(tenant: TenantKit) -> None:
 
 
 def test_deleting_takes_the_edges_and_respects_holds(tenant: TenantKit) -> None:
-    made = put(tenant, EntityInput("Asset", "a"), EntityInput("Asset", "b"), EntityInput("Asset", "held", retention_tier="legal-hold"))
+    made = put(
+        tenant,
+        EntityInput("Asset", "a"),
+        EntityInput("Asset", "b"),
+        EntityInput("Asset", "held", retention_tier="legal-hold"),
+    )
     a, b, held = (row.id for row in made.rows)
-    services.upsert_edges(tenant.ctx, inputs=[EdgeInput("rel", source_id=a, target_id=b), EdgeInput("rel", source_id=a, target_id=a)])
+    services.upsert_edges(
+        tenant.ctx, inputs=[EdgeInput("rel", source_id=a, target_id=b), EdgeInput("rel", source_id=a, target_id=a)]
+    )
     with pytest.raises(Conflict):
         services.delete_entities(tenant.ctx, ids=[a, held])
     assert selectors.get_entity(tenant.ctx, a) is not None
@@ -151,7 +203,10 @@ def test_history_shows_each_version(tenant: TenantKit) -> None:
     assert row is not None
     seen = selectors.history(tenant.ctx, row.id)
     assert [(r.version, r.op, r.document and r.document["name"]) for r in seen] == [
-        (3, "updated", "three"), (2, "updated", "two"), (1, "created", "one")]
+        (3, "updated", "three"),
+        (2, "updated", "two"),
+        (1, "created", "one"),
+    ]
 
 
 @pytest.mark.slow
@@ -165,12 +220,27 @@ def test_many_writers_of_the_same_entities_lose_no_update() -> None:
         try:
             with tenant_scope(kit.info.id):
                 for round_ in range(15):
-                    result = services.upsert_entities(ctx, inputs=[
-                        EntityInput("Asset", key, properties={"by": number, "round": round_}) for key in ("c", "a", "b")])
+                    result = services.upsert_entities(
+                        ctx,
+                        inputs=[
+                            EntityInput("Asset", key, properties={"by": number, "round": round_})
+                            for key in ("c", "a", "b")
+                        ],
+                    )
                     applied[number] += result.created + result.updated
-                    services.upsert_edges(ctx, inputs=[EdgeInput("rel", source_kind="Asset", source_external_id="a",
-                                                                 target_kind="Asset", target_external_id="b",
-                                                                 properties={"by": number, "round": round_})])
+                    services.upsert_edges(
+                        ctx,
+                        inputs=[
+                            EdgeInput(
+                                "rel",
+                                source_kind="Asset",
+                                source_external_id="a",
+                                target_kind="Asset",
+                                target_external_id="b",
+                                properties={"by": number, "round": round_},
+                            )
+                        ],
+                    )
         except BaseException as error:
             failures.append(error)
         finally:
@@ -188,16 +258,29 @@ def test_many_writers_of_the_same_entities_lose_no_update() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-(2**53), 2**53, allow_nan=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(-(2**53), 2**53, allow_nan=False)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12), inner, max_size=4
+        )
+    ),
     max_leaves=12,
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12), JSON, max_size=5))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12),
+        JSON,
+        max_size=5,
+    )
+)
 def test_properties_come_back_as_they_went_in(properties: dict[str, Any]) -> None:
     assert inputs.property_fault(properties) == ""
     kit = ROUND_TRIP[0] if ROUND_TRIP else make_tenant()

@@ -38,11 +38,20 @@ def test_an_account_is_made_once_and_its_address_stays_out_of_the_ledger(tenant:
     assert b"identity.user.created" in body and address.lower().encode() not in body.lower()
 
 
-@pytest.mark.parametrize(("email", "password", "roles", "field"), [
-    ("nobody", PASSWORD, (), "email"), ("a@b.example", "short", (), "password"), ("a@b.example", "password1234", (), "password"),
-    ("a@b.example", PASSWORD, ("king",), "platform_roles"), ("a b@c.example", PASSWORD, (), "email"), ("", PASSWORD, (), "email"),
-])
-def test_bad_accounts_are_refused(tenant: TenantKit, email: str, password: str, roles: tuple[str, ...], field: str) -> None:
+@pytest.mark.parametrize(
+    ("email", "password", "roles", "field"),
+    [
+        ("nobody", PASSWORD, (), "email"),
+        ("a@b.example", "short", (), "password"),
+        ("a@b.example", "password1234", (), "password"),
+        ("a@b.example", PASSWORD, ("king",), "platform_roles"),
+        ("a b@c.example", PASSWORD, (), "email"),
+        ("", PASSWORD, (), "email"),
+    ],
+)
+def test_bad_accounts_are_refused(
+    tenant: TenantKit, email: str, password: str, roles: tuple[str, ...], field: str
+) -> None:
     with pytest.raises(InvalidInput) as refused:
         services.create_user(tenant.ctx, email=email, password=password, platform_roles=roles)
     assert refused.value.field == field
@@ -89,7 +98,11 @@ def test_a_key_acts_in_its_tenant_with_its_scope(tenant: TenantKit) -> None:
     token = tenant.key("writer")
     ctx = services.authenticate_token(Context(), token)
     assert (ctx.tenant_id, ctx.actor.kind, ctx.roles, ctx.scopes) == (
-        tenant.info.id, ActorKind.API_KEY, frozenset({"analyst"}), frozenset({"writer"}))
+        tenant.info.id,
+        ActorKind.API_KEY,
+        frozenset({"analyst"}),
+        frozenset({"writer"}),
+    )
     [info] = selectors.api_keys(tenant.ctx)
     assert info.last_used_at is not None
 
@@ -130,7 +143,9 @@ def test_another_tenants_key_cannot_be_revoked(tenant: TenantKit, outsider: Tena
     assert services.authenticate_token(Context(), token).tenant_id == outsider.info.id
 
 
-@pytest.mark.parametrize(("name", "scope", "field"), [("", "reader", "name"), ("x" * 121, "reader", "name"), ("k", "root", "scope")])
+@pytest.mark.parametrize(
+    ("name", "scope", "field"), [("", "reader", "name"), ("x" * 121, "reader", "name"), ("k", "root", "scope")]
+)
 def test_bad_keys_are_not_made(tenant: TenantKit, name: str, scope: str, field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         services.create_api_key(tenant.ctx, name=name, scope=scope)

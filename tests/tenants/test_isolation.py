@@ -35,8 +35,14 @@ def tenant_tables() -> list[tuple[str, str]]:
 def fill(kit: TenantKit) -> None:
     with tenant_scope(kit.info.id):
         services.upsert_entities(kit.ctx, inputs=[EntityInput("Asset", "a", name="mine"), EntityInput("Asset", "b")])
-        services.upsert_edges(kit.ctx, inputs=[
-            EdgeInput("rel", source_kind="Asset", source_external_id="a", target_kind="Asset", target_external_id="b")])
+        services.upsert_edges(
+            kit.ctx,
+            inputs=[
+                EdgeInput(
+                    "rel", source_kind="Asset", source_external_id="a", target_kind="Asset", target_external_id="b"
+                )
+            ],
+        )
     kit.key("reader")
     kit.member("owner")
 
@@ -51,8 +57,11 @@ def pair() -> tuple[TenantKit, TenantKit]:
 
 def raw() -> psycopg.Connection:
     """A plain session as the application role: no engine of ours in between."""
-    params = {k: v for k, v in connection.get_connection_params().items()
-              if k in {"host", "port", "dbname", "user", "password"}}
+    params = {
+        k: v
+        for k, v in connection.get_connection_params().items()
+        if k in {"host", "port", "dbname", "user", "password"}
+    }
     return psycopg.connect(**params, autocommit=True)
 
 
@@ -96,11 +105,17 @@ def test_a_row_of_another_tenant_cannot_be_written(pair: tuple[TenantKit, Tenant
         assert changed.rowcount == 0
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute(
-                "insert into graph_kind_count (tenant_id, ref_kind, kind, count) values (%s, 'entity', 'x', 1)", (beta.info.id,)
+                "insert into graph_kind_count (tenant_id, ref_kind, kind, count) values (%s, 'entity', 'x', 1)",
+                (beta.info.id,),
             )
-        for statement in ("truncate graph_entity cascade", "alter table graph_entity disable row level security",
-                          "set role ig_owner", "set role ig_system", "create table leak (x int)",
-                          "copy graph_entity to stdout"):
+        for statement in (
+            "truncate graph_entity cascade",
+            "alter table graph_entity disable row level security",
+            "set role ig_owner",
+            "set role ig_system",
+            "create table leak (x int)",
+            "copy graph_entity to stdout",
+        ):
             if statement.startswith("copy"):
                 with session.cursor().copy(statement) as copied:
                     assert all(str(beta.info.id).encode() not in bytes(row) for row in copied)
@@ -115,8 +130,9 @@ def test_an_edge_cannot_point_at_another_tenants_entity(pair: tuple[TenantKit, T
         foreign = selectors.entity_by_key(beta.ctx, "Asset", "a")
     assert foreign is not None
     with tenant_scope(alpha.info.id):
-        result = services.upsert_edges(alpha.ctx, inputs=[
-            EdgeInput("rel", source_kind="Asset", source_external_id="a", target_id=foreign.id)])
+        result = services.upsert_edges(
+            alpha.ctx, inputs=[EdgeInput("rel", source_kind="Asset", source_external_id="a", target_id=foreign.id)]
+        )
         assert [e.code for e in result.errors] == ["DANGLING_EDGE"]
         assert selectors.get_entity(alpha.ctx, foreign.id) is None
         assert services.delete_entities(alpha.ctx, ids=[foreign.id]).unknown == [str(foreign.id)]
@@ -133,8 +149,12 @@ def test_read_functions_see_only_the_tenant_in_the_setting(pair: tuple[TenantKit
         session.execute("select set_config('ig.tenant', %s, false)", (str(alpha.info.id),))
         hits = [row[0] for row in session.execute("select id from ig_search_entities('mine'::tsquery, null, 10)")]
         hostile = f"'t:{beta.info.id}'"
-        leaked = session.execute("select * from ig_match_entities(%s::tsquery, null, null, %s, 10)", (hostile, nil)).fetchall()
-        both = session.execute("select * from ig_search_entities(('mine' || ' | ' || %s)::tsquery, null, 10)", (hostile,)).fetchall()
+        leaked = session.execute(
+            "select * from ig_match_entities(%s::tsquery, null, null, %s, 10)", (hostile, nil)
+        ).fetchall()
+        both = session.execute(
+            "select * from ig_search_entities(('mine' || ' | ' || %s)::tsquery, null, 10)", (hostile,)
+        ).fetchall()
     with tenant_scope(alpha.info.id):
         own = selectors.entity_by_key(alpha.ctx, "Asset", "a")
     assert own is not None and hits == [own.id]
@@ -184,9 +204,8 @@ def test_rollbacks_do_not_leave_a_tenant_behind(pair: tuple[TenantKit, TenantKit
             except RuntimeError as error:
                 assert str(error) == "to the savepoint"
             assert visible() == [beta.info.id]
-        with pytest.raises(ProgrammingError):
-            with connection.cursor() as cursor:
-                cursor.execute("select * from no_such_table")
+        with pytest.raises(ProgrammingError), connection.cursor() as cursor:
+            cursor.execute("select * from no_such_table")
         assert visible() == [beta.info.id]
     with no_scope():
         assert visible() == []
@@ -266,7 +285,9 @@ def test_the_system_check_notices_a_table_without_policy() -> None:
         assert tables_without_policy("default") == []
         with owner.cursor() as cursor:
             cursor.execute("create policy open on tenants_forgotten for select using (true)")
-        assert tables_without_policy("default") == [("tenants_forgotten", "another policy opens the table to the application role")]
+        assert tables_without_policy("default") == [
+            ("tenants_forgotten", "another policy opens the table to the application role")
+        ]
     finally:
         with owner.cursor() as cursor:
             cursor.execute("drop table if exists tenants_forgotten cascade")
@@ -287,7 +308,11 @@ def test_ledger_rows_refuse_change_and_deletion(pair: tuple[TenantKit, TenantKit
             with raw() as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
                 session.execute("select set_config('ig.tenant', %s, false)", (str(alpha.info.id),))
                 session.execute(statement)
-            with system_scope("ledger.verify"), pytest.raises(ProgrammingError), connections["system"].cursor() as cursor:
+            with (
+                system_scope("ledger.verify"),
+                pytest.raises(ProgrammingError),
+                connections["system"].cursor() as cursor,
+            ):
                 cursor.execute(statement)
     with pytest.raises((ProgrammingError, InternalError)), connections["owner"].cursor() as cursor:
         cursor.execute("update ledger_record set actor = 'x' where tenant_id = %s", [alpha.info.id])

@@ -27,9 +27,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._local = self.settings_dict.get("IG_POOLING") == "transaction"
         self.execute_wrappers.append(self._in_scope)
 
-    def _in_scope(
-        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
-    ) -> Any:
+    def _in_scope(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         self.enter_scope()
         return execute(sql, params, many, context)
 
@@ -80,23 +78,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _close(self) -> None:
         self._session_tenant = None
-        super()._close()
+        super()._close()  # type: ignore[misc]  # not in the stubs
 
     def _rollback(self) -> None:
         try:
-            super()._rollback()
+            super()._rollback()  # type: ignore[misc]  # not in the stubs
         finally:
             self._session_tenant = None
 
     def _commit(self) -> None:
         if self._local:
             self._session_tenant = None
-        super()._commit()
+        super()._commit()  # type: ignore[misc]  # not in the stubs
 
     def _savepoint_rollback(self, sid: str) -> None:
         # In a failed transaction only the rollback itself may run: the tenant is set again by what comes after it.
         with self._leaving_failure():
-            super()._savepoint_rollback(sid)
+            super()._savepoint_rollback(sid)  # type: ignore[misc]  # not in the stubs
 
     @contextmanager
     def _leaving_failure(self) -> Iterator[None]:

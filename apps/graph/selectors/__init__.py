@@ -4,6 +4,8 @@ from apps.graph.selectors.edges import edge_by_id, edge_cursor, edge_kinds_of, e
 from apps.graph.selectors.entities import entities_by_ids, entity_by_key, get_entity, list_entities
 from apps.graph.selectors.history import documents, history
 from apps.graph.selectors.searching import search
+from apps.graph.selectors.summary import graph_summary, projection_lag
+from apps.graph.selectors.traversal import neighborhood, shortest_path
 
 __all__ = [
     "documents",
@@ -16,7 +18,11 @@ __all__ = [
     "entities_by_ids",
     "entity_by_key",
     "get_entity",
+    "graph_summary",
     "history",
     "list_entities",
+    "neighborhood",
+    "projection_lag",
     "search",
+    "shortest_path",
 ]

@@ -23,7 +23,12 @@ def edge_by_id(ctx: Context, edge_id: UUID) -> EdgeRow | None:
 
 
 def edges_of(
-    ctx: Context, *, entity_id: UUID, direction: str = "out", kind: str | None = None, first: int = 50,
+    ctx: Context,
+    *,
+    entity_id: UUID,
+    direction: str = "out",
+    kind: str | None = None,
+    first: int = 50,
     after: str | None = None,
 ) -> Page:
     """Return a keyset page of the edges that leave (`out`) or reach (`in`) an entity, by kind and then age.
@@ -34,12 +39,14 @@ def edges_of(
         raise InvalidInput("direction must be out or in", field="direction")
     if not 1 <= first <= MAX_PAGE:
         raise InvalidInput(f"first must be 1 to {MAX_PAGE}", field="first")
-    where, params = f"e.tenant_id = %s and e.{_END[direction]} = %s", [require_tenant_id(), entity_id]
+    where = f"e.tenant_id = %s and e.{_END[direction]} = %s"
+    params: list[Any] = [require_tenant_id(), entity_id]
     if kind is not None:
         where += " and e.kind = %s"
         params.append(kind)
     counted = store.query(
-        f"select count(*) from (select 1 from graph_edge e where {where} limit 10001) x", params  # noqa: S608
+        f"select count(*) from (select 1 from graph_edge e where {where} limit 10001) x",
+        params,  # noqa: S608
     )[0][0]
     if after is not None:
         value, row_id = cursors.decode(after, "edge")
@@ -50,8 +57,13 @@ def edges_of(
         [*params, first + 1],
     )
     rows = [store.edge_row(row) for row in found[:first]]
-    return Page(rows, [cursors.encode("edge", row.kind, row.id) for row in rows], len(found) > first,
-                min(int(counted), 10_000), counted > 10_000)
+    return Page(
+        rows,
+        [cursors.encode("edge", row.kind, row.id) for row in rows],
+        len(found) > first,
+        min(int(counted), 10_000),
+        counted > 10_000,
+    )
 
 
 def edge_kinds_of(ctx: Context, entity_id: UUID) -> list[tuple[str, str, int]]:
@@ -98,7 +110,9 @@ def edges_of_many(
     return found
 
 
-def edges_between(ctx: Context, entity_ids: Sequence[UUID], *, limit: int, kinds: Sequence[str] | None = None) -> list[EdgeRow]:
+def edges_between(
+    ctx: Context, entity_ids: Sequence[UUID], *, limit: int, kinds: Sequence[str] | None = None
+) -> list[EdgeRow]:
     """Return at most `limit` edges whose both ends are among `entity_ids`, by id."""
     kind_filter, more = ("and e.kind = any(%s)", [list(kinds)]) if kinds is not None else ("", [])
     ids: Any = list(entity_ids)

@@ -44,8 +44,15 @@ def entities_by_ids(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, EntityRow]:
 
 
 def list_entities(
-    ctx: Context, *, filters_: Any = None, kind: str | None = None, first: int = 50, after: str | None = None,
-    order: str = "id", descending: bool = False, count: bool = True,
+    ctx: Context,
+    *,
+    filters_: Any = None,
+    kind: str | None = None,
+    first: int = 50,
+    after: str | None = None,
+    order: str = "id",
+    descending: bool = False,
+    count: bool = True,
 ) -> Page:
     """Return a keyset page of entities: at most `first` (1 to 500), after the cursor `after`.
 
@@ -109,9 +116,7 @@ def _conditions(tenant_id: UUID, plan: filters.Plan) -> tuple[str, list[Any]]:
     return " and ".join(where), params
 
 
-def _matching(
-    tenant_id: UUID, plan: filters.Plan, first: int, after: str | None
-) -> tuple[list[EntityRow], UUID, bool]:
+def _matching(tenant_id: UUID, plan: filters.Plan, first: int, after: str | None) -> tuple[list[EntityRow], UUID, bool]:
     """Return (rows, last id looked at, whether more may follow): ids from the read function, the rest checked here."""
     position = cursors.decode(after, "id")[1] if after is not None else _NIL
     where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))

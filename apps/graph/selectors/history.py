@@ -31,8 +31,14 @@ def history(ctx: Context, ref_id: UUID, *, first: int = 20) -> list[Revision]:
     known = documents(tenant_id, [(ref_id, item.version) for _, _, item in changes])
     return [
         Revision(
-            ref_id=ref_id, version=item.version, op=item.op, at=record.at, document=known.get((ref_id, item.version)),
-            actor=record.actor, number=record.number, item_position=position,
+            ref_id=ref_id,
+            version=item.version,
+            op=item.op,
+            at=record.at,
+            document=known.get((ref_id, item.version)),
+            actor=record.actor,
+            number=record.number,
+            item_position=position,
         )
         for record, position, item in changes
     ]

@@ -38,15 +38,16 @@ def search(ctx: Context, *, q: str, filters_: Any = None, first: int = 20, after
     tenant_id = require_tenant_id()
     where, params = ["e.tenant_id = %s", *plan.where], [tenant_id, *plan.params]
     if plan.path:
-        ids = [row[0] for row in store.query(
-            "select * from ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)",
-            (plan.tag_query(), plan.path, plan.kinds, "00000000-0000-0000-0000-000000000000", 50_000),
-        )]
+        ids = [
+            row[0]
+            for row in store.query(
+                "select * from ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)",
+                (plan.tag_query(), plan.path, plan.kinds, "00000000-0000-0000-0000-000000000000", 50_000),
+            )
+        ]
         where.append("e.id = any(%s)")
         params.append(ids)
-    words_query = (
-        "plainto_tsquery('simple', %s) && to_tsquery('simple', %s)" if words else "to_tsquery('simple', %s)"
-    )
+    words_query = "plainto_tsquery('simple', %s) && to_tsquery('simple', %s)" if words else "to_tsquery('simple', %s)"
     prefix = "'" + last.replace("\\", "\\\\").replace("'", "''") + "':*"
     terms = [" ".join(words), prefix] if words else [prefix]
     keyset, position = "", []
@@ -68,6 +69,9 @@ def search(ctx: Context, *, q: str, filters_: Any = None, first: int = 20, after
     hits = [Hit(store.entity_row(row), float(row[16]), row[18]) for row in found[:first]]
     matches = int(found[0][17]) if found else 0
     return SearchPage(
-        hits, [cursors.encode("rank", -hit.rank, hit.entity.id) for hit in hits], len(found) > first,
-        min(matches, RANKED_LIMIT), matches > RANKED_LIMIT,
+        hits,
+        [cursors.encode("rank", -hit.rank, hit.entity.id) for hit in hits],
+        len(found) > first,
+        min(matches, RANKED_LIMIT),
+        matches > RANKED_LIMIT,
     )

@@ -38,8 +38,11 @@ def delete_entities(ctx: Context, *, ids: Sequence[UUID]) -> DeleteResult:
         )
         held = [row[0] for row in found if row[3] == RetentionTier.LEGAL_HOLD]
         if held:
-            raise Conflict(f"{len(held)} of these are under legal hold, such as {held[0]}", field="ids",
-                           mend="Lift the hold first, or leave them out.")
+            raise Conflict(
+                f"{len(held)} of these are under legal hold, such as {held[0]}",
+                field="ids",
+                mend="Lift the hold first, or leave them out.",
+            )
         entity_ids = [row[0] for row in found]
         edges = store.query(
             "select id, kind, version from graph_edge where tenant_id = %s and"
@@ -49,7 +52,9 @@ def delete_entities(ctx: Context, *, ids: Sequence[UUID]) -> DeleteResult:
         if len(edges) > MAX_EDGES:
             raise InvalidInput(f"more than {MAX_EDGES} edges would go; delete fewer entities at once", field="ids")
         if edges:
-            store.execute("delete from graph_edge where tenant_id = %s and id = any(%s)", (tenant_id, [e[0] for e in edges]))
+            store.execute(
+                "delete from graph_edge where tenant_id = %s and id = any(%s)", (tenant_id, [e[0] for e in edges])
+            )
         if found:
             store.execute("delete from graph_entity where tenant_id = %s and id = any(%s)", (tenant_id, entity_ids))
             items = [Item("edge", id_, "deleted", version + 1, kind) for id_, kind, version in edges]
@@ -57,5 +62,3 @@ def delete_entities(ctx: Context, *, ids: Sequence[UUID]) -> DeleteResult:
             bus.record(ctx, EntitiesDeleted(entities=len(found), edges=len(edges)), items=items)
     known = set(entity_ids)
     return DeleteResult(len(found), len(edges), [str(i) for i in wanted if i not in known])
-
-

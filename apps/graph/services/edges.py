@@ -52,8 +52,11 @@ def upsert_edges(ctx: Context, *, inputs: Sequence[EdgeInput], atomic: bool = Fa
     Raises InvalidInput for more than `MAX_BATCH` inputs.
     """
     if len(inputs) > MAX_BATCH:
-        raise InvalidInput(f"{len(inputs)} inputs; at most {MAX_BATCH} go in one call", field="input",
-                           mend="Send several calls, or use ingest for files.")
+        raise InvalidInput(
+            f"{len(inputs)} inputs; at most {MAX_BATCH} go in one call",
+            field="input",
+            mend="Send several calls, or use ingest for files.",
+        )
     errors: dict[int, InputError] = {}
     for index, given in enumerate(inputs):
         if fault := rules.check_edge(index, given):
@@ -66,9 +69,7 @@ def upsert_edges(ctx: Context, *, inputs: Sequence[EdgeInput], atomic: bool = Fa
     return result
 
 
-def _ends(
-    tenant_id: UUID, inputs: Sequence[EdgeInput], errors: dict[int, InputError]
-) -> dict[int, tuple[UUID, UUID]]:
+def _ends(tenant_id: UUID, inputs: Sequence[EdgeInput], errors: dict[int, InputError]) -> dict[int, tuple[UUID, UUID]]:
     """Return {index: (source, target)} of every input whose ends exist; note an error for the others."""
     keys: set[Key] = set()
     ids: set[UUID] = set()
@@ -136,8 +137,14 @@ def _write(
                 del pending[key]
                 continue
             planned[key] = _Planned(
-                found[0].id if found else new_id(), found[0].version + 1 if found else 1, source_id, target_id,
-                given.external_id, contents, digest, found is None,
+                found[0].id if found else new_id(),
+                found[0].version + 1 if found else 1,
+                source_id,
+                target_id,
+                given.external_id,
+                contents,
+                digest,
+                found is None,
             )
         for row_id, kind, edge, version, created_at in _upsert(tenant_id, now, planned):
             plan = written[(kind, edge)] = planned[(kind, edge)]
@@ -156,10 +163,16 @@ def _version_fault(index: int, given: EdgeInput, standing: EdgeRow | None) -> In
     if expected is None or (expected == 0 and standing is None):
         return None
     if standing is None:
-        return InputError(index, "NOT_FOUND", "expectedVersion", f"expected version {expected}, but there is no such edge")
+        return InputError(
+            index, "NOT_FOUND", "expectedVersion", f"expected version {expected}, but there is no such edge"
+        )
     if standing.version != expected:
-        return InputError(index, "STALE_VERSION", "expectedVersion",
-                          f"expected version {expected}, but version {standing.version} stands: read it and try again")
+        return InputError(
+            index,
+            "STALE_VERSION",
+            "expectedVersion",
+            f"expected version {expected}, but version {standing.version} stands: read it and try again",
+        )
     return None
 
 
@@ -170,14 +183,24 @@ def _upsert(tenant_id: UUID, now: datetime, planned: dict[Key, _Planned]) -> lis
     return store.hot(
         store.UPSERT_EDGES,
         (
-            tenant_id, now, now,
-            [p.id for p in plans], [k for k, _ in planned], [p.external_id for p in plans], [e for _, e in planned],
-            [p.source_id for p in plans], [p.target_id for p in plans],
+            tenant_id,
+            now,
+            now,
+            [p.id for p in plans],
+            [k for k, _ in planned],
+            [p.external_id for p in plans],
+            [e for _, e in planned],
+            [p.source_id for p in plans],
+            [p.target_id for p in plans],
             [orjson.dumps(p.contents["properties"]).decode() for p in plans],
-            [p.contents["data_class"] for p in plans], [p.contents["retention_tier"] for p in plans],
-            [p.contents["redaction_policy"] for p in plans], ["\x1f".join(p.contents["purposes"]) for p in plans],
-            [p.contents["licence"] for p in plans], [p.contents["source"] for p in plans],
-            [p.version for p in plans], [p.hash for p in plans],
+            [p.contents["data_class"] for p in plans],
+            [p.contents["retention_tier"] for p in plans],
+            [p.contents["redaction_policy"] for p in plans],
+            ["\x1f".join(p.contents["purposes"]) for p in plans],
+            [p.contents["licence"] for p in plans],
+            [p.contents["source"] for p in plans],
+            [p.version for p in plans],
+            [p.hash for p in plans],
         ),
     )
 
@@ -185,9 +208,21 @@ def _upsert(tenant_id: UUID, now: datetime, planned: dict[Key, _Planned]) -> lis
 def _row(plan: _Planned, kind: str, version: int, created_at: datetime, now: datetime) -> EdgeRow:
     c = plan.contents
     return EdgeRow(
-        plan.id, kind, plan.external_id, plan.source_id, plan.target_id, c["properties"], c["data_class"],
-        c["retention_tier"], c["redaction_policy"], tuple(c["purposes"]), c["licence"], c["source"], version,
-        created_at, now,
+        plan.id,
+        kind,
+        plan.external_id,
+        plan.source_id,
+        plan.target_id,
+        c["properties"],
+        c["data_class"],
+        c["retention_tier"],
+        c["redaction_policy"],
+        tuple(c["purposes"]),
+        c["licence"],
+        c["source"],
+        version,
+        created_at,
+        now,
     )
 
 
@@ -198,8 +233,9 @@ def _record(ctx: Context, tenant_id: UUID, now: datetime, written: dict[Key, _Pl
     for (kind, _), plan in written.items():
         op = "created" if plan.created else "updated"
         document, salt, commitment = rules.sealed_document(
-            rules.edge_document(plan.id, kind, plan.external_id, plan.source_id, plan.target_id, plan.version, now,
-                                plan.contents)
+            rules.edge_document(
+                plan.id, kind, plan.external_id, plan.source_id, plan.target_id, plan.version, now, plan.contents
+            )
         )
         items.append(Item("edge", plan.id, op, plan.version, kind, commitment))
         revisions.append((plan.id, plan.version, op, salt, document))

@@ -48,8 +48,11 @@ def upsert_entities(
     something that is not there). Raises InvalidInput for more than `MAX_BATCH` inputs.
     """
     if len(inputs) > MAX_BATCH:
-        raise InvalidInput(f"{len(inputs)} inputs; at most {MAX_BATCH} go in one call", field="input",
-                           mend="Send several calls, or use ingest for files.")
+        raise InvalidInput(
+            f"{len(inputs)} inputs; at most {MAX_BATCH} go in one call",
+            field="input",
+            mend="Send several calls, or use ingest for files.",
+        )
     errors: dict[int, InputError] = {}
     for index, given in enumerate(inputs):
         if fault := rules.check_entity(index, given):
@@ -120,29 +123,43 @@ def _version_fault(index: int, given: EntityInput, standing: EntityRow | None) -
     if standing is None:
         if expected == 0:
             return None
-        return InputError(index, "NOT_FOUND", "expectedVersion", f"expected version {expected}, but there is no such entity")
+        return InputError(
+            index, "NOT_FOUND", "expectedVersion", f"expected version {expected}, but there is no such entity"
+        )
     if standing.version != expected:
-        return InputError(index, "STALE_VERSION", "expectedVersion",
-                          f"expected version {expected}, but version {standing.version} stands: read it and try again")
+        return InputError(
+            index,
+            "STALE_VERSION",
+            "expectedVersion",
+            f"expected version {expected}, but version {standing.version} stands: read it and try again",
+        )
     return None
 
 
-def _upsert(
-    ctx: Context, tenant_id: UUID, now: datetime, planned: dict[Key, _Planned]
-) -> list[tuple[Any, ...]]:
+def _upsert(ctx: Context, tenant_id: UUID, now: datetime, planned: dict[Key, _Planned]) -> list[tuple[Any, ...]]:
     if not planned:
         return []
     plans = list(planned.values())
     return store.hot(
         store.UPSERT_ENTITIES,
         (
-            tenant_id, ctx.region, now, now,
-            [p.id for p in plans], [k for k, _ in planned], [x for _, x in planned],
-            [p.contents["name"] for p in plans], [orjson.dumps(p.contents["properties"]).decode() for p in plans],
-            [p.contents["data_class"] for p in plans], [p.contents["retention_tier"] for p in plans],
-            [p.contents["redaction_policy"] for p in plans], ["\x1f".join(p.contents["purposes"]) for p in plans],
-            [p.contents["licence"] for p in plans], [p.contents["source"] for p in plans],
-            ["\x1f".join(p.contents["subject_keys"]) for p in plans], [p.version for p in plans],
+            tenant_id,
+            ctx.region,
+            now,
+            now,
+            [p.id for p in plans],
+            [k for k, _ in planned],
+            [x for _, x in planned],
+            [p.contents["name"] for p in plans],
+            [orjson.dumps(p.contents["properties"]).decode() for p in plans],
+            [p.contents["data_class"] for p in plans],
+            [p.contents["retention_tier"] for p in plans],
+            [p.contents["redaction_policy"] for p in plans],
+            ["\x1f".join(p.contents["purposes"]) for p in plans],
+            [p.contents["licence"] for p in plans],
+            [p.contents["source"] for p in plans],
+            ["\x1f".join(p.contents["subject_keys"]) for p in plans],
+            [p.version for p in plans],
             [p.hash for p in plans],
         ),
     )
@@ -153,9 +170,22 @@ def _row(
 ) -> EntityRow:
     c = plan.contents
     return EntityRow(
-        plan.id, kind, external_id, c["name"], c["properties"], c["data_class"], c["retention_tier"],
-        c["redaction_policy"], tuple(c["purposes"]), c["licence"], c["source"], region, tuple(c["subject_keys"]),
-        version, created_at, now,
+        plan.id,
+        kind,
+        external_id,
+        c["name"],
+        c["properties"],
+        c["data_class"],
+        c["retention_tier"],
+        c["redaction_policy"],
+        tuple(c["purposes"]),
+        c["licence"],
+        c["source"],
+        region,
+        tuple(c["subject_keys"]),
+        version,
+        created_at,
+        now,
     )
 
 

@@ -25,8 +25,13 @@ def system_conninfo() -> str:
     """Return libpq's connection string of the system role."""
     with system_scope("ledger.sequencer"):
         params = connections["system"].get_connection_params()
-    wanted = {k: v for k, v in params.items() if k in {"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert"}}
-    return " ".join(f"{key}='{str(value).replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'" for key, value in wanted.items())
+    wanted = {
+        k: v for k, v in params.items() if k in {"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert"}
+    }
+    return " ".join(
+        f"{key}='{str(value).replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'"
+        for key, value in wanted.items()
+    )
 
 
 class _Notes(ledger.OnTick):
@@ -68,7 +73,9 @@ class Command(BaseCommand):
         conninfo = system_conninfo()
         threads = [
             threading.Thread(
-                target=ledger.run_sequencer, name="sequencer", args=(ledger.Sequencer(conninfo),),
+                target=ledger.run_sequencer,
+                name="sequencer",
+                args=(ledger.Sequencer(conninfo),),
                 kwargs={"stop": stop, "woken": tail, "on_tick": _Notes(followers)},
             ),
             threading.Thread(target=_listen, name="wake-ups", args=(stop, tail, followers), daemon=True),

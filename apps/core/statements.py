@@ -1,0 +1,16 @@
+"""Frequent statements: prepared, with parameters sent apart and in binary where the statement says `%b`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connections
+
+
+def run_prepared(alias: str, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of `sql` on a connection of our engine (see `DatabaseWrapper.prepared`).
+
+    Raises Django's database errors, NoTenantScope outside the scope that the alias needs.
+    """
+    connection: Any = connections[alias]
+    rows: list[tuple[Any, ...]] = connection.prepared(sql, params)
+    return rows
