@@ -8,11 +8,13 @@ What is found out (route, tenant, actor) is left in `scope["ig"]` for the edge, 
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from apps.core.context import Context, described_by
 from apps.gateway import arrivals, pipeline
-from apps.gateway.routes import template_of
+from apps.gateway.edge import note_caller
+from apps.gateway.routes import STATIC_ROUTE, UNMATCHED, template_of
 from apps.gateway.versions import API_VERSION
 
 
@@ -31,19 +33,18 @@ class RequestScope:
         response.headers.setdefault("x-request-id", request_id)
         response.headers.setdefault("x-ig-api-version", API_VERSION)
         passage = getattr(request, "ig_passage", None)
-        facts = getattr(request, "scope", {}).get("ig", {})
-        if request.resolver_match is not None:
-            facts["route"] = template_of(request.resolver_match.route)
+        facts_of(request)["route"] = route_of(request)
         if isinstance(passage, pipeline.Passage):
             for name, value in passage.headers.items():
                 response.headers.setdefault(name, value)
-            facts["tenant"], facts["actor"] = str(passage.ctx.tenant_id or ""), passage.ctx.actor.ref
         return response
 
 
 def request_id_of(request: HttpRequest) -> str:
     """Return the request's id: given by the server's outer layer, else by the caller, else new; it stays the same."""
-    known: str = getattr(request, "ig_request_id", "") or getattr(request, "scope", {}).get("ig", {}).get("request_id", "")
+    known: str = getattr(request, "ig_request_id", "") or getattr(request, "scope", {}).get("ig", {}).get(
+        "request_id", ""
+    )
     if not known:
         known = arrivals.request_id_of({name.lower(): value for name, value in request.headers.items()})
     request.ig_request_id = known  # type: ignore[attr-defined]
