@@ -222,7 +222,7 @@ def test_killing_the_relay_anywhere_loses_and_doubles_nothing() -> None:
                 waiting = selectors.waiting(kit.info.id)
             if waiting.count == 0:
                 break
-            assert time.monotonic() - began < 15, waiting
+            assert time.monotonic() - began < 60, waiting
             time.sleep(0.1)
     finally:
         stop.set()
