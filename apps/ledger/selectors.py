@@ -1,12 +1,15 @@
 """Reads of the ledger. The scope decides whose rows are seen; `tenant_id` is passed besides (two locks)."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connections
 
 from apps.core.routers import write_alias
+from apps.ledger import merkle
+from apps.ledger.chain import link_hash
 from apps.ledger.types import CheckpointRow, Item, LinkedRecord, TenantHead, Waiting
 
 _COLUMNS = (
@@ -62,6 +65,27 @@ def record(tenant_id: UUID, number: int) -> LinkedRecord | None:
     """Return the record of that number, or None."""
     found = records(tenant_id, after=number - 1, up_to=number, limit=1)
     return found[0] if found else None
+
+
+def holds(record: LinkedRecord) -> bool:
+    """Return whether a record's body gives its leaf hash, and that its place in the chain gives its hash.
+
+    It is the check of one link; that the link before it is sound is checked by `verify`.
+    """
+    if merkle.leaf_hash(record.body) != record.leaf:
+        return False
+    return link_hash(record.tenant_id, record.number, record.prev, record.leaf) == record.hash
+
+
+def activity(tenant_id: UUID, *, since: datetime, limit: int = 10_000) -> list[tuple[datetime, int]]:
+    """Return (time, number of items) of the records since then, newest first, of at most the `limit` newest."""
+    rows = _rows(
+        "select x.at, x.item_count from (select r.at, r.item_count from ledger_link l"
+        " join ledger_record r on r.id = l.record_id where l.tenant_id = %s order by l.number desc limit %s) x"
+        " where x.at >= %s",
+        (tenant_id, limit, since),
+    )
+    return [(at, items) for at, items in rows]
 
 
 def walk(tenant_id: UUID, *, after: int = 0, batch: int = 2000) -> Iterator[LinkedRecord]:
@@ -133,6 +157,43 @@ def heads() -> list[TenantHead]:
 def head_position() -> int:
     """Return the position of the newest link of all tenants (system scope)."""
     return int(_rows("select coalesce(max(position), 0) from ledger_link", ())[0][0])
+
+
+def number_at(tenant_id: UUID, position: int) -> int:
+    """Return the number of the tenant's newest record linked at or before `position` of all tenants; 0: none."""
+    rows = _rows(
+        "select number from ledger_link where tenant_id = %s and position <= %s order by number desc limit 1",
+        (tenant_id, position),
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def unnumbered(tenant_id: UUID) -> int:
+    """Return how many of the tenant's committed records are not numbered yet. Cheap: reads the newest records only."""
+    rows = _rows("select snapshot from ledger_sequencer where id = 1", ())
+    if not rows or not rows[0][0]:
+        return waiting(tenant_id).count
+    snapshot = rows[0][0]
+    return int(
+        _rows(
+            "select count(*) from ledger_record r where r.tenant_id = %s and r.xid >= pg_snapshot_xmin(%s::pg_snapshot)"
+            " and not pg_visible_in_snapshot(r.xid, %s::pg_snapshot)",
+            (tenant_id, snapshot, snapshot),
+        )[0][0]
+    )
+
+
+def tally(tenant_id: UUID, *, up_to_position: int) -> dict[tuple[str, str], int]:
+    """Return {(ref kind, kind): created minus deleted} over the items of records linked up to a position of all tenants."""
+    return {
+        (ref_kind, kind): int(number)
+        for ref_kind, kind, number in _rows(
+            "select i.ref_kind, i.kind, sum(case i.op when 'created' then 1 when 'deleted' then -1 else 0 end)"
+            " from ledger_link l join ledger_item i on i.tenant_id = l.tenant_id and i.record_id = l.record_id"
+            " where l.tenant_id = %s and l.position <= %s group by i.ref_kind, i.kind",
+            (tenant_id, up_to_position),
+        )
+    }
 
 
 def tenants_with_records() -> list[UUID]:

@@ -5,7 +5,7 @@ the tenant in the address or answers 404 (a stranger is not told that it exists)
 opens the tenant's scope, and turns refusals into pages that say what to do next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 
@@ -30,8 +31,8 @@ SECOND_FACTOR_AT = "ig_second_factor_at"
 DEFAULT_PURPOSE = "investigation"
 
 P = ParamSpec("P")
-Page = Callable[Concatenate[HttpRequest, Context, P], HttpResponse]
-View = Callable[..., HttpResponse]
+Page = Callable[Concatenate[HttpRequest, Context, P], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,13 @@ def enter(request: HttpRequest, slug: str) -> tuple[Context, TenantInfo]:
     return ctx, tenant
 
 
+def _note(request: HttpRequest, ctx: Context) -> None:
+    """Tell the edge, which logs and traces the request, for whom it was."""
+    facts = getattr(request, "scope", {}).get("ig")
+    if isinstance(facts, dict):
+        facts["tenant"], facts["actor"] = str(ctx.tenant_id), ctx.actor.ref
+
+
 def may(ctx: Context, action: str) -> bool:
     """Return whether the viewer may do `action` here; for what a page offers, not for what it does."""
     decision = policy.decide(ctx, action)
@@ -111,10 +119,11 @@ def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
 
     def wrap(view: Page[P]) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 ctx, tenant = enter(request, slug)
                 request.ig_place = Place(ctx, tenant, page)  # type: ignore[attr-defined]
+                _note(request, ctx)
                 policy.require(ctx, action)
                 with tenancy.enter(ctx):
                     response = view(request, ctx, *args, **kwargs)
@@ -131,3 +140,13 @@ def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
         return guarded
 
     return wrap
+
+
+def streamed(ctx: Context, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `parts`, each made in the scope of the context's tenant: a streamed answer outlives its view."""
+    while True:
+        with tenancy.enter(ctx):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
 
+from apps.core import problem
 from apps.core.errors import IgError, RateLimited
 from apps.core.ids import new_id
 from apps.portal import csp
@@ -83,16 +84,9 @@ def _answer(request: HttpRequest, trouble: Trouble) -> HttpResponse:
     request_id = request_id_of(request)
     if request.path.startswith(PROGRAM_PATHS):
         response: HttpResponse = JsonResponse(
-            {
-                "type": "about:blank",
-                "title": trouble.title,
-                "status": trouble.status,
-                "detail": trouble.text,
-                "instance": request.path,
-                "request_id": request_id,
-            },
+            problem.plain(trouble.status, trouble.text, request_id=request_id, mend=trouble.mend),
             status=trouble.status,
-            content_type="application/problem+json",
+            content_type=problem.MEDIA_TYPE,
         )
     else:
         theme = request.COOKIES.get("ig_theme", "")

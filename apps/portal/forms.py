@@ -1,5 +1,8 @@
 """Forms of the portal's pages: what may be entered, and what is said when it is wrong."""
 
+import json
+from typing import Any
+
 from django import forms
 
 
@@ -47,3 +50,57 @@ class CodeForm(forms.Form):
     def clean_code(self) -> str:
         """Return the code without the spaces that apps show inside it."""
         return "".join(str(self.cleaned_data["code"]).split())
+
+
+class EntityForm(forms.Form):
+    """Name and properties of an entity, and the version that the editor started from."""
+
+    version = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
+    name = forms.CharField(
+        label="Name",
+        max_length=1000,
+        required=False,
+        help_text="As people in your tenant know it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    properties = forms.CharField(
+        label="Properties",
+        required=False,
+        max_length=512 * 1024,
+        help_text="A JSON object. What is not in it is removed from the entity.",
+        widget=forms.Textarea(attrs={"rows": 18, "spellcheck": "false", "autocomplete": "off"}),
+    )
+
+    use_required_attribute = False
+
+    def clean_properties(self) -> dict[str, Any]:
+        """Return the properties. Says where the text stops being JSON, and which name stands twice."""
+        text = str(self.cleaned_data["properties"]).strip() or "{}"
+        try:
+            value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        except json.JSONDecodeError as error:
+            raise forms.ValidationError(
+                f"This is not JSON: {error.msg.lower()}, at line {error.lineno}, column {error.colno}."
+            ) from None
+        except (_NotTaken, RecursionError) as error:
+            raise forms.ValidationError(str(error) or "This is nested too deeply.") from None
+        if not isinstance(value, dict):
+            raise forms.ValidationError("Properties are an object: start with { and end with }.")
+        return value
+
+
+class _NotTaken(ValueError):
+    """JSON that Python reads and we do not take."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _NotTaken(f"The name “{key[:60]}” stands twice in one object. Remove one of them.")
+        found[key] = value
+    return found
+
+
+def _no_constant(word: str) -> Any:
+    raise _NotTaken(f"{word} is not JSON. Write a number, or text in quotes.")

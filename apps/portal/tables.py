@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from apps.portal.types import Column, Empty, Filter, Row
+from apps.portal.types import Column, Empty, Filter, Row, Withheld
 
 DENSITIES = ("comfortable", "compact")
 
@@ -73,7 +73,11 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All that the table component draws. `total` counts the whole list, `at_least` when it stopped counting."""
+    """All that the table component draws.
+
+    `total` counts the whole list; `about` stands before it when it is not exact (`About`, `More than`). `withheld` are
+    rows of this page that the viewer does not see.
+    """
 
     id: str
     caption: str
@@ -86,8 +90,10 @@ class Table:
     search_hint: str = ""
     next_cursor: str = ""
     total: int | None = None
-    at_least: bool = False
+    about: str = ""
     noun: str = "row"
+    nouns: str = ""
+    withheld: Withheld | None = None
     density: str = "comfortable"
 
     @property

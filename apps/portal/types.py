@@ -193,7 +193,11 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `matters` keeps it on a narrow screen (two columns at most should)."""
+    """A column of a table.
+
+    `matters` keeps it on a narrow screen (two columns at most should), `tight` never wraps it, `clip` cuts it with an
+    ellipsis.
+    """
 
     key: str
     label: str
@@ -201,12 +205,16 @@ class Column:
     numeric: bool = False
     matters: bool = False
     tight: bool = False
+    clip: bool = False
     optional: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value in a table. Exactly one of the typed fields is drawn; plain `text` otherwise."""
+    """A value in a table. Exactly one of the typed fields is drawn; plain `text` otherwise.
+
+    `snippet` is a second line: stretches of text, and whether each is what was searched for.
+    """
 
     text: str = ""
     href: str = ""
@@ -216,6 +224,8 @@ class Cell:
     proof: Proof | None = None
     withheld: Withheld | None = None
     note: str = ""
+    icon: str = ""
+    snippet: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

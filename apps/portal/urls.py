@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from apps.portal.views import account, front, gallery
+from apps.portal.views import account, editing, entities, front, gallery, home, ledger, texts
 
 app_name = "portal"
+ENTITY = "t/<slug:slug>/entities/<uuid:entity_id>/"
 
 urlpatterns = [
     path("", front.root, name="root"),
@@ -15,4 +16,16 @@ urlpatterns = [
     path(".well-known/security.txt", front.security_txt, name="security"),
     path("-/preferences/", front.preferences, name="preferences"),
     path("-/components/", gallery.components, name="components"),
+    path("t/<slug:slug>/", home.home, name="home"),
+    path("t/<slug:slug>/-/palette/", home.palette, name="palette"),
+    path("t/<slug:slug>/entities/", entities.entities, name="entities"),
+    path(ENTITY, entities.entity, name="entity"),
+    path(f"{ENTITY}edit/", editing.edit, name="edit"),
+    path(f"{ENTITY}delete/", editing.delete, name="delete"),
+    path(f"{ENTITY}relations/<str:direction>/<str:kind>/", entities.relations, name="relations"),
+    path("t/<slug:slug>/ledger/", ledger.ledger_page, name="ledger"),
+    path("t/<slug:slug>/ledger/export/", ledger.export_file, name="ledger-export"),
+    path("t/<slug:slug>/ledger/<int:number>/", ledger.record_page, name="record"),
+    path("t/<slug:slug>/ledger/<int:number>/proof/", ledger.proof_file, name="proof"),
+    path("t/<slug:slug>/licences/<slug:key>/", texts.licence, name="licence"),
 ]

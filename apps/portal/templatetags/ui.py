@@ -95,7 +95,9 @@ def code(context: template.Context, variants: str | tuple[Code, ...], title: str
 def field(bound: BoundField, unit: str = "", optional: bool = False) -> dict[str, Any]:
     """Draw a form field with label, help, error and unit, wired for screen readers."""
     shape = "check" if bound.widget_type == "checkbox" else "input"
-    attrs: dict[str, str | bool] = {"class": "" if shape == "check" else f"input {bound.field.widget.attrs.get('class', '')}".strip()}
+    attrs: dict[str, str | bool] = {
+        "class": "" if shape == "check" else f"input {bound.field.widget.attrs.get('class', '')}".strip()
+    }
     return {
         "field": bound,
         "control": bound.as_widget(attrs=attrs if attrs["class"] else None),

@@ -1,0 +1,51 @@
+"""Events in words that people read, and an icon for each. Pure. Unknown ones are shown by their own name."""
+
+EVENTS: dict[str, tuple[str, str]] = {
+    "graph.entities.upserted": ("Entities written", "pencil"),
+    "graph.edges.upserted": ("Relations written", "waypoints"),
+    "graph.entities.deleted": ("Entities deleted", "trash-2"),
+    "identity.member.added": ("Member added", "users-round"),
+    "identity.member.removed": ("Member removed", "users-round"),
+    "identity.member.roles_changed": ("Member’s roles changed", "user-round-cog"),
+    "identity.apikey.created": ("API key created", "key-round"),
+    "identity.apikey.revoked": ("API key revoked", "key-round"),
+    "tenants.tenant.created": ("Tenant created", "building-2"),
+    "tenants.tenant.status_changed": ("Tenant’s status changed", "building-2"),
+    "vault.object.stored": ("File stored", "file-lock"),
+    "vault.object.deleted": ("File deleted", "file-lock"),
+    "vault.signature.made": ("Document signed", "fingerprint"),
+    "connectors.ingest.requested": ("Import asked for", "import"),
+    "connectors.ingest.started": ("Import started", "import"),
+    "connectors.ingest.finished": ("Import finished", "import"),
+    "connectors.mapping.saved": ("Mapping saved", "file-json"),
+}
+"""Event name to (words, icon)."""
+
+
+RETENTION: dict[str, str] = {
+    "short-30d": "30 days after its last change",
+    "standard-365d": "365 days after its last change",
+    "long-1825d": "5 years after its last change",
+    "legal-hold": "until the legal hold is lifted",
+}
+"""Retention tier to words."""
+
+REDACTION: dict[str, str] = {
+    "none": "as its data class asks",
+    "mask": "name and values are masked",
+    "hash": "values are replaced by hashes",
+    "generalise": "values are made coarser",
+    "drop": "values are left out",
+    "withhold": "withheld, and counted",
+}
+"""Redaction policy to words."""
+
+
+def words_of(event: str) -> str:
+    """Return what an event means in words, or its name."""
+    return EVENTS.get(event, (event, ""))[0]
+
+
+def icon_of(event: str) -> str:
+    """Return the icon of an event."""
+    return EVENTS.get(event, ("", "circle-dot"))[1]
