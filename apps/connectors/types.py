@@ -2,8 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+RUN_JOB = "connectors.job.run"
+SWEEP_JOBS = "connectors.jobs.sweep"
+"""Names of the background jobs."""
 
 Opener = Callable[[], Iterable[bytes]]
 """Opens a source from its first byte; each call gives a fresh stream of chunks."""
@@ -43,8 +49,7 @@ class JobState(StrEnum):
 class Phase(StrEnum):
     """A job reads its source once for entities and once for edges, so that an edge may stand before its ends."""
 
-    CHECK_ENTITIES = "check-entities"
-    CHECK_EDGES = "check-edges"
+    CHECK = "check"
     ENTITIES = "entities"
     EDGES = "edges"
     DONE = "done"
@@ -132,3 +137,121 @@ class Refusal(NamedTuple):
     message: str
     mend: str
     column: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What became of the rows of a source.
+
+    A row counts by the best that it did: one that made an entity counts by its entities, any other by its edges. A
+    row that is partly taken (its entity is, its edge is not) counts under `rejected` besides. `skipped` rows met no
+    condition of the mapping.
+    """
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job stopped as a whole."""
+
+    code: str
+    message: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """An ingest job as others see it. `progress` is 0 to 1; sizes are bytes, `bytes_read` of uncompressed input.
+
+    `entities` and `edges` count writes (created, updated, unchanged, rejected). In a dry run all counts say what would
+    be, and `examples` shows the first entities and edges that would be written.
+    """
+
+    id: UUID
+    state: JobState
+    source: str
+    format: str
+    mapping_name: str
+    mapping_version: int
+    mapping_sha256: str
+    object_sha256: str
+    size_bytes: int
+    dry_run: bool
+    on_error: str
+    phase: str
+    rows: RowCounts
+    entities: dict[str, int]
+    edges: dict[str, int]
+    duplicates: int
+    references_outside: int
+    bytes_read: int
+    progress: float
+    error_count: int
+    failure: Failure | None
+    examples: list[dict[str, Any]]
+    requested_by: str
+    purpose: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the job in the form of the REST interface, without the addresses that the door adds."""
+        document: dict[str, Any] = {
+            "id": str(self.id),
+            "state": self.state.value,
+            "source": self.source,
+            "format": self.format,
+            "mapping": {"name": self.mapping_name, "version": self.mapping_version, "sha256": self.mapping_sha256},
+            "object_sha256": self.object_sha256,
+            "dry_run": self.dry_run,
+            "on_error": self.on_error,
+            "rows": self.rows.as_dict(),
+            "entities": self.entities,
+            "edges": self.edges,
+            "duplicates": self.duplicates,
+            "references_outside": self.references_outside,
+            "bytes_read": self.bytes_read,
+            "size_bytes": self.size_bytes,
+            "progress": round(self.progress, 4),
+            "error_count": self.error_count,
+            "requested_at": self.requested_at,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+        }
+        if self.failure is not None:
+            document["failure"] = asdict(self.failure)
+        if self.dry_run:
+            document["examples"] = self.examples
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first; `end` is the cursor of the next page, None when nothing follows."""
+
+    jobs: list[JobView]
+    end: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingView:
+    """A version of a mapping. Version 0 is the one that comes with the product."""
+
+    name: str
+    version: int
+    sha256: str
+    document: dict[str, Any]
+    created_by: str
+    created_at: datetime | None

@@ -165,7 +165,8 @@ def test_json_lines_with_paths_and_passthrough() -> None:
             },
         ],
     }
-    data = b'{"ip": "::1", "names": ["lo"], "geo": {"city": "Rome"}, "secret": 1, "a.b": 2}\n{"ip": 7, "n": "5", "x": 2}\n{"ip": {}, "n": 5}\n'
+    data = b'{"ip": "::1", "names": ["lo"], "geo": {"city": "Rome"}, "secret": 1, "a.b": 2}\n'
+    data += b'{"ip": 7, "n": "5", "x": 2}\n{"ip": {}, "n": 5}\n'
     entities, _ = run(mapping, data)
     found = [(given.kind, given.external_id, given.name, given.properties) for given in entities.inputs]
     assert found == [

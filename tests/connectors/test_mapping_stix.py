@@ -82,7 +82,7 @@ def test_references_are_edges_that_may_point_outside() -> None:
         5,
         object_refs=[identity("malware", 6), identity("malware", 6), identity("relationship", 7), "nonsense", 5],
     )
-    entities, edges = run([sighting, report])
+    _, edges = run([sighting, report])
     assert [(e.kind, e.source_kind, e.target_external_id) for e in edges.inputs] == [
         ("sighting-of", "Sighting", identity("indicator", 2)),
         ("sighted-by", "Sighting", identity("identity", 3)),

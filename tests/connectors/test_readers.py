@@ -17,6 +17,7 @@ from apps.connectors.types import Block, Limits, Position, Reader
 from tests.connectors.streams import opener, read_all
 
 LIMITS = Limits()
+PLAIN = Delimited()
 TIGHT = Limits(max_row_bytes=200, max_columns=5, max_depth=4, block_rows=3)
 
 
@@ -24,7 +25,7 @@ def jsonl(data: bytes, limits: Limits = LIMITS, size: int = 1 << 16) -> Block:
     return read_all(JsonlReader(opener(data, size), limits))
 
 
-def table(data: bytes, options: Delimited = Delimited(), limits: Limits = LIMITS, size: int = 1 << 16) -> Block:
+def table(data: bytes, options: Delimited = PLAIN, limits: Limits = LIMITS, size: int = 1 << 16) -> Block:
     return read_all(DelimitedReader(opener(data, size), options, limits))
 
 

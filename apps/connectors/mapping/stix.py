@@ -115,7 +115,8 @@ class StixMapper:
         return {
             number
             for number, item in zip(block.numbers, block.rows, strict=True)
-            if item.get("type") != "relationship" or _flaw(number, item) is not None
+            if _flaw(number, item) is not None
+            or (item["type"] != "relationship" and item["type"] not in self._skip_types)
         }
 
     def _kind(self, stix_type: str) -> str:

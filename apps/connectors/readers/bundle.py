@@ -42,7 +42,7 @@ class BundleReader:
 
     def read(self, max_rows: int) -> Block | None:
         """Return the next block of at most `max_rows` objects."""
-        if self._closed:
+        if self._finished():
             return None
         rows: list[Any] = []
         numbers: list[int] = []
@@ -59,9 +59,12 @@ class BundleReader:
                 rows.append(value)
                 numbers.append(self._row)
         errors, self._errors = self._errors, []
-        if self._closed and not rows and not errors:
+        if self._finished() and not rows and not errors:
             return None
         return Block(rows, numbers, Position(window.offset, self._row), self._row - first, errors)
+
+    def _finished(self) -> bool:
+        return self._closed
 
     def _to_object(self) -> bool:
         """Go to the start of the next object. Returns False when there is none left."""

@@ -1,7 +1,7 @@
 """Reads of the graph, of the tenant in scope. `ctx` comes first; nothing here writes."""
 
 from apps.graph.selectors.edges import edge_by_id, edge_cursor, edge_kinds_of, edges_between, edges_of, edges_of_many
-from apps.graph.selectors.entities import entities_by_ids, entity_by_key, get_entity, list_entities
+from apps.graph.selectors.entities import entities_by_ids, entity_by_key, entity_ids_by_keys, get_entity, list_entities
 from apps.graph.selectors.history import documents, history
 from apps.graph.selectors.searching import search
 from apps.graph.selectors.summary import graph_summary, projection_lag
@@ -17,6 +17,7 @@ __all__ = [
     "edges_of_many",
     "entities_by_ids",
     "entity_by_key",
+    "entity_ids_by_keys",
     "get_entity",
     "graph_summary",
     "history",

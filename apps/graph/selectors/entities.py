@@ -34,6 +34,11 @@ def entity_by_key(ctx: Context, kind: str, external_id: str) -> EntityRow | None
     return next(iter(found.values()))[0] if found else None
 
 
+def entity_ids_by_keys(ctx: Context, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
+    """Return {(kind, external id): id} of those that exist in this tenant."""
+    return store.entity_ids_by_key(require_tenant_id(), keys)
+
+
 def entities_by_ids(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, EntityRow]:
     """Return {id: row} of those that exist in this tenant."""
     rows = store.query(
