@@ -82,8 +82,14 @@ def answer(outcome: Outcome, media_type: MediaType, headers: Mapping[str, str] |
     return Answer(status_of(outcome, media_type), encode(outcome.payload()), tuple(merged.items()))
 
 
-def refusal(message: str, *, status: int, code: str = "BAD_USER_INPUT", headers: Mapping[str, str] | None = None,
-            **extensions: Any) -> Outcome:
+def refusal(
+    message: str,
+    *,
+    status: int,
+    code: str = "BAD_USER_INPUT",
+    headers: Mapping[str, str] | None = None,
+    **extensions: Any,
+) -> Outcome:
     """Return an outcome for a request that is refused before anything ran; `extensions` with a value are kept."""
     given = {name: value for name, value in extensions.items() if value is not None}
     error = {"message": message, "extensions": {"code": code, **given}}

@@ -46,13 +46,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that was read: valid when `problems` is empty."""
+    """A document that was read: valid when `problems` is empty. `fields` counts them with fragments opened."""
 
     text: str
     sha256: str
     node: DocumentNode | None
     operations: tuple[OperationDefinitionNode, ...]
     problems: tuple[Problem, ...]
+    fields: int = 0
 
     def operation(self, name: str | None) -> OperationDefinitionNode | Problem:
         """Return the operation to run, or why none can be chosen (GraphQL specification, section 6.1)."""
@@ -61,12 +62,17 @@ class Document:
                 return self.operations[0]
             if not self.operations:
                 return Problem("the document holds no operation", "BAD_USER_INPUT", "OPERATION_RESOLUTION_FAILURE")
-            return Problem("the document holds several operations; name one in operationName", "BAD_USER_INPUT",
-                           "OPERATION_RESOLUTION_FAILURE")
+            return Problem(
+                "the document holds several operations; name one in operationName",
+                "BAD_USER_INPUT",
+                "OPERATION_RESOLUTION_FAILURE",
+            )
         for operation in self.operations:
             if operation.name and operation.name.value == name:
                 return operation
-        return Problem(f"the document holds no operation named {name!r}", "BAD_USER_INPUT", "OPERATION_RESOLUTION_FAILURE")
+        return Problem(
+            f"the document holds no operation named {name!r}", "BAD_USER_INPUT", "OPERATION_RESOLUTION_FAILURE"
+        )
 
 
 def _problem(error: GraphQLError, reason: str) -> Problem:
@@ -86,31 +92,42 @@ def read(text: str, schema: GraphQLSchema, limits: Limits) -> Document:
         return refused(Problem(str(over), "TOO_COMPLEX", "LIMIT", details={"limit": over.limit, "bound": over.bound}))
     try:
         node = parse(text, max_tokens=limits.max_tokens)
-        check_shape(node, limits)
+        measure = check_shape(node, limits)
     except GraphQLSyntaxError as error:
         if "Parsing aborted" in error.message:  # graphql-core's words for more than max_tokens
-            return refused(Problem(f"the document has more than {limits.max_tokens} tokens. Split it in several requests.",
-                                   "TOO_COMPLEX", "LIMIT", details={"limit": "tokens", "bound": limits.max_tokens}))
+            return refused(
+                Problem(
+                    f"the document has more than {limits.max_tokens} tokens. Split it in several requests.",
+                    "TOO_COMPLEX",
+                    "LIMIT",
+                    details={"limit": "tokens", "bound": limits.max_tokens},
+                )
+            )
         return refused(_problem(error, "GRAPHQL_PARSE_FAILED"))
     except RecursionError:
-        return refused(Problem("the document is nested too deeply to read", "TOO_COMPLEX", "LIMIT", details={"limit": "depth"}))
+        return refused(
+            Problem("the document is nested too deeply to read", "TOO_COMPLEX", "LIMIT", details={"limit": "depth"})
+        )
     except LimitExceeded as over:
         return refused(Problem(str(over), "TOO_COMPLEX", "LIMIT", details={"limit": over.limit, "bound": over.bound}))
     try:
         errors = validate(schema, node, specified_rules, max_errors=MAX_VALIDATION_ERRORS)
     except RecursionError:
-        return refused(Problem("the document is nested too deeply to validate", "TOO_COMPLEX", "LIMIT", details={"limit": "depth"}))
+        return refused(
+            Problem("the document is nested too deeply to validate", "TOO_COMPLEX", "LIMIT", details={"limit": "depth"})
+        )
     if errors:
         return refused(*(_problem(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
     operations = tuple(d for d in node.definitions if isinstance(d, OperationDefinitionNode))
-    return Document(text, digest, node, operations, ())
+    return Document(text, digest, node, operations, (), measure.fields)
 
 
 class DocumentCache:
     """Documents by text, for one schema. Not safe across threads: it lives on the event loop."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, *, max_documents: int = 2_000,
-                 max_characters: int = 8_000_000) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, limits: Limits, *, max_documents: int = 2_000, max_characters: int = 8_000_000
+    ) -> None:
         self.schema, self.limits = schema, limits
         self.max_documents, self.max_characters = max_documents, max_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()

@@ -4,13 +4,14 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from apps.core import problem
 from apps.core.errors import IgError, RateLimited
 from apps.core.telemetry import get_logger
 
 log = get_logger(__name__)
 
-# Which details of a refusal callers are told. The others (why credentials do not hold) are for the log only.
-TOLD = frozenset({"action", "rule", "signal", "limit", "bound", "cost", "expected", "current", "oldest"})
+# Which details of a refusal callers are told, as in problem details; `oldest` is the first event to resume from.
+TOLD = problem.TOLD | {"oldest"}
 
 
 def extensions_of(error: IgError) -> dict[str, Any]:
@@ -57,6 +58,9 @@ def format_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
     if isinstance(original, IgError):
         formatted["message"] = original.message
         formatted["extensions"] = extensions_of(original)
+    elif original is None and error.message.startswith("Argument '"):
+        # graphql-core's words for a literal that holds a variable which does not fit
+        formatted["extensions"] = {"code": "BAD_USER_INPUT", "reason": "ARGUMENT_COERCION_FAILED"}
     elif error.extensions and isinstance(error.extensions.get("code"), str):
         formatted["extensions"] = dict(error.extensions)
     else:

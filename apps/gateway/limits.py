@@ -1,11 +1,15 @@
-"""What a GraphQL document may ask for: depth, size, aliases, repetition, breadth (cost). Pure: no Django.
+"""What a GraphQL document may ask for: depth, size, aliases, repetition, rows. Pure: no Django.
 
 A document is measured before it is validated, because validation itself grows with the square of repeated fields.
 Fragments are measured once each and added where they are spread, so a chain of fragments that doubles at each step
 is measured in linear time and still counts in full.
 
-Cost: every field costs 1; a field that returns a list costs its own 1 plus, for each row that it may return, the cost
-of what is selected on a row. Rows are the `first` argument (or its default, or LIST_ROWS without one).
+Shape is refused, size is cut: a document that is too deep or too wide is refused with TOO_COMPLEX before it runs; one
+that asks for more rows than an operation may have gets fewer, and each page that was cut says so (`hasNextPage`,
+`truncated`). How many rows an operation may have falls with the number of its fields, so their product is bounded.
+
+Cost, for information: every field costs 1; a field that returns a list costs its own 1 plus, for each row that it may
+return, the cost of what is selected on a row. Rows are the `first` argument, its default, or LIST_ROWS.
 """
 
 from collections import Counter
@@ -49,7 +53,33 @@ class Limits:
     max_repeats: int = 40
     max_directives: int = 60
     max_operations: int = 20
-    max_cost: int = 100_000
+    max_rows: int = 2_500
+    max_cells: int = 100_000
+
+    def rows_for(self, fields: int) -> int:
+        """Return how many rows an operation of so many fields may have."""
+        return max(1, min(self.max_rows, self.max_cells // max(1, fields)))
+
+
+@dataclass(slots=True)
+class RowBudget:
+    """Rows that an operation may still have; whoever reads a list asks first and tells afterwards."""
+
+    limit: int
+    used: int = 0
+
+    @property
+    def left(self) -> int:
+        """Rows that are left."""
+        return max(0, self.limit - self.used)
+
+    def share(self, wanted: int, among: int = 1) -> int:
+        """Return how many rows each of `among` readers may have that want `wanted` each."""
+        return min(wanted, self.left // max(1, among))
+
+    def spend(self, rows: int) -> None:
+        """Count rows that were read."""
+        self.used += rows
 
 
 class LimitExceeded(Exception):
@@ -74,8 +104,11 @@ class Measure:
     def beside(self, other: "Measure") -> "Measure":
         """Return the measure of two selections next to each other."""
         return Measure(
-            max(self.depth, other.depth), self.fields + other.fields, self.aliases + other.aliases,
-            self.directives + other.directives, max(self.introspection_depth, other.introspection_depth),
+            max(self.depth, other.depth),
+            self.fields + other.fields,
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+            max(self.introspection_depth, other.introspection_depth),
             max(self.introspection_lists, other.introspection_lists),
         )
 
@@ -96,9 +129,7 @@ class _Ruler:
     def selection(self, node: SelectionSetNode | None, inside_introspection: bool) -> Measure:
         if node is None:
             return Measure()
-        names = Counter(
-            (child.alias or child.name).value for child in node.selections if isinstance(child, FieldNode)
-        )
+        names = Counter((child.alias or child.name).value for child in node.selections if isinstance(child, FieldNode))
         if names:
             name, repeats = names.most_common(1)[0]
             if repeats > self.limits.max_repeats:
@@ -107,7 +138,9 @@ class _Ruler:
         for child in node.selections:
             total = total.beside(self.child(child, inside_introspection))
             if total.fields > self.limits.max_fields:
-                raise LimitExceeded("number of fields", total.fields, self.limits.max_fields, "Split it in several requests.")
+                raise LimitExceeded(
+                    "number of fields", total.fields, self.limits.max_fields, "Split it in several requests."
+                )
         return total
 
     def child(self, child: Any, inside: bool) -> Measure:
@@ -117,8 +150,11 @@ class _Ruler:
             enters = inside or name in {"__schema", "__type"}
             inner = self.selection(child.selection_set, enters)
             return Measure(
-                0 if enters else inner.depth + 1, inner.fields + 1, inner.aliases + (child.alias is not None),
-                inner.directives + directives, inner.introspection_depth + 1 if enters else inner.introspection_depth,
+                0 if enters else inner.depth + 1,
+                inner.fields + 1,
+                inner.aliases + (child.alias is not None),
+                inner.directives + directives,
+                inner.introspection_depth + 1 if enters else inner.introspection_depth,
                 inner.introspection_lists + (enters and name in _INTROSPECTION_LISTS),
             )
         if isinstance(child, InlineFragmentNode):
@@ -157,7 +193,12 @@ def check_shape(document: DocumentNode, limits: Limits) -> Measure:
         ("number of aliases", total.aliases, limits.max_aliases, "Split it in several requests."),
         ("number of directives", total.directives, limits.max_directives, "Remove those that change nothing."),
         ("depth of introspection", total.introspection_depth, limits.introspection_depth, "Select fewer levels."),
-        ("nesting of introspection lists", total.introspection_lists, limits.introspection_lists, "Select fewer levels."),
+        (
+            "nesting of introspection lists",
+            total.introspection_lists,
+            limits.introspection_lists,
+            "Select fewer levels.",
+        ),
     ):
         if value > bound:
             raise LimitExceeded(name, value, bound, mend)
@@ -167,7 +208,9 @@ def check_shape(document: DocumentNode, limits: Limits) -> Measure:
 class _Meter:
     """Prices an operation for given variables; each fragment once per type and multiplier-free."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], max_rows: int) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], max_rows: int
+    ) -> None:
         self.schema, self.variables, self.max_rows = schema, variables, max_rows
         self.fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         self.known: dict[str, int] = {}
@@ -217,8 +260,13 @@ class _Meter:
         return total
 
 
-def cost_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode,
-            variables: Mapping[str, Any], max_rows: int) -> int:
+def cost_of(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+    max_rows: int,
+) -> int:
     """Return the cost of a valid operation for its variables; `max_rows` is the largest page that a list gives."""
     root = schema.get_root_type(operation.operation)
     return _Meter(schema, document, variables, max_rows).selection(operation.selection_set, root, None)

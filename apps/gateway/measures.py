@@ -10,12 +10,18 @@ REQUEST_SECONDS = Histogram(
 )
 IN_FLIGHT = Gauge("ig_http_requests_in_flight", "HTTP requests that are being answered", multiprocess_mode="livesum")
 POOL = Gauge(
-    "ig_database_pool_connections", "Connections of this installation's pools, by state (waiting: callers that wait for one)",
-    ["database", "state"], multiprocess_mode="livesum",
+    "ig_database_pool_connections",
+    "Connections of this installation's pools, by state (waiting: callers that wait for one)",
+    ["database", "state"],
+    multiprocess_mode="livesum",
 )
-OPERATIONS = Counter("ig_graphql_operations_total", "GraphQL operations run, by kind and first error code", ["kind", "code"])
+OPERATIONS = Counter(
+    "ig_graphql_operations_total", "GraphQL operations run, by kind and first error code", ["kind", "code"]
+)
 OPERATION_SECONDS = Histogram(
-    "ig_graphql_operation_seconds", "Time to run a GraphQL operation, in seconds", ["kind"],
+    "ig_graphql_operation_seconds",
+    "Time to run a GraphQL operation, in seconds",
+    ["kind"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )
 REFUSALS = Counter("ig_pipeline_refusals_total", "Requests refused by a stage of the pipeline", ["stage", "code"])
@@ -25,7 +31,8 @@ SUBSCRIPTIONS = Gauge("ig_ws_subscriptions", "Open subscriptions", ["field"], mu
 DELIVERIES = Counter("ig_ws_deliveries_total", "Updates handed to a connection", ["field"])
 DROPPED = Counter("ig_ws_dropped_total", "Updates not delivered because the connection was closed as too slow")
 FANOUT_SECONDS = Histogram(
-    "ig_ws_fanout_seconds", "From numbering an event to handing it to the connections, in seconds",
+    "ig_ws_fanout_seconds",
+    "From numbering an event to handing it to the connections, in seconds",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30),
 )
 GAPS = Counter("ig_feed_gaps_total", "Gaps in a tenant's feed that were filled from PostgreSQL", ["cause"])

@@ -74,7 +74,7 @@ def choose(accept: str | None) -> MediaType | None:
     if accept is None or not accept.strip():
         return MediaType.JSON
     ranges = parse_accept(accept)
-    json_weight, json_exactness = _weight(ranges, MediaType.JSON)
+    json_weight, _ = _weight(ranges, MediaType.JSON)
     graphql_weight, graphql_exactness = _weight(ranges, MediaType.GRAPHQL)
     if json_weight <= 0 and graphql_weight <= 0:
         return None

@@ -37,7 +37,13 @@ def _name_of(value: Any) -> str:
     """Return the JSON name of a value's type, for messages."""
     if value is None:
         return "null"
-    for kind, name in ((bool, "a boolean"), (str, "a string"), (int | float, "a number"), (list, "a list"), (dict, "a map")):
+    for kind, name in (
+        (bool, "a boolean"),
+        (str, "a string"),
+        (int | float, "a number"),
+        (list, "a list"),
+        (dict, "a map"),
+    ):
         if isinstance(value, kind):
             return name
     return type(value).__name__
@@ -63,7 +69,9 @@ def _persisted_hash(extensions: Mapping[str, Any]) -> str | None:
         raise BadRequest(f"extensions.persistedQuery.version must be {APQ_VERSION}", field="extensions")
     sha256 = persisted.get("sha256Hash")
     if not isinstance(sha256, str) or len(sha256) != 64 or not all(c in "0123456789abcdef" for c in sha256):
-        raise BadRequest("extensions.persistedQuery.sha256Hash must be 64 lower-case hexadecimal digits", field="extensions")
+        raise BadRequest(
+            "extensions.persistedQuery.sha256Hash must be 64 lower-case hexadecimal digits", field="extensions"
+        )
     return sha256
 
 
@@ -89,7 +97,9 @@ def from_map(raw: Any) -> Parameters:
         raise BadRequest("query is empty", field="query")
     operation_name = raw.get("operationName")
     if operation_name is not None and not isinstance(operation_name, str):
-        raise BadRequest(f"operationName is {_name_of(operation_name)}; it must be a string or null", field="operationName")
+        raise BadRequest(
+            f"operationName is {_name_of(operation_name)}; it must be a string or null", field="operationName"
+        )
     return Parameters(query, operation_name or None, _optional_map(raw, "variables"), extensions, sha256)
 
 

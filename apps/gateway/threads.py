@@ -48,8 +48,11 @@ def in_tenant(ctx: Context, work: Callable[P, T], *args: P.args, **kwargs: P.kwa
 async def run(ctx: Context, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking `work` for a caller in the pool and return its result; errors pass through."""
     carried = contextvars.copy_context()
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_pool, lambda: carried.run(in_tenant, ctx, work, *args, **kwargs))
+
+    def inside() -> T:
+        return in_tenant(ctx, work, *args, **kwargs)
+
+    return await asyncio.get_running_loop().run_in_executor(_pool, lambda: carried.run(inside))
 
 
 async def run_outside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

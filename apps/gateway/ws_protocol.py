@@ -125,7 +125,9 @@ class Machine:
         """The client opened the connection offering these subprotocols."""
         if SUBPROTOCOL in subprotocols:
             return []
-        return self._close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable: offer graphql-transport-ws")
+        return self._close(
+            CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable: offer graphql-transport-ws"
+        )
 
     def init_timed_out(self) -> list[Effect]:
         """The time for connection_init has passed."""
@@ -241,13 +243,21 @@ class Machine:
             return self._close(CloseCode.UNAUTHORIZED, "Unauthorized")
         if id_ in self.operations:
             # The reason is bounded to 123 bytes; ids may be longer.
-            return self._close(CloseCode.SUBSCRIBER_EXISTS, f"Subscriber for {id_[:60].encode('ascii', 'replace').decode()} already exists")
+            return self._close(
+                CloseCode.SUBSCRIBER_EXISTS,
+                f"Subscriber for {id_[:60].encode('ascii', 'replace').decode()} already exists",
+            )
         self.operations.add(id_)
         if len(self.operations) > self.limits.max_operations:
-            return self.failed(id_, [{
-                "message": f"{self.limits.max_operations} operations are open on this connection already; complete one first",
-                "extensions": {"code": "RATE_LIMITED"},
-            }])
+            return self.failed(
+                id_,
+                [
+                    {
+                        "message": f"{self.limits.max_operations} operations are open on this connection already; complete one first",
+                        "extensions": {"code": "RATE_LIMITED"},
+                    }
+                ],
+            )
         return [Start(id_, payload)]
 
     def _complete(self, id_: Any) -> list[Effect]:

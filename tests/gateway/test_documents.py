@@ -47,27 +47,39 @@ def test_the_cache_is_bounded() -> None:
     assert cache.hits == 1
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ("{", "GRAPHQL_PARSE_FAILED"), ("", "GRAPHQL_PARSE_FAILED"), ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
-    ("{ entity(id: {}) { id } }", "GRAPHQL_VALIDATION_FAILED"), ("{ ...A } fragment A on Query { ...A }", "GRAPHQL_VALIDATION_FAILED"),
-    ("{ ...Missing }", "GRAPHQL_VALIDATION_FAILED"),
-])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ entity(id: {}) { id } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ ...A } fragment A on Query { ...A }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ ...Missing }", "GRAPHQL_VALIDATION_FAILED"),
+    ],
+)
 def test_faulty_documents(text: str, reason: str) -> None:
     problem = refused(text)
     assert (problem.code, problem.reason) == ("BAD_USER_INPUT", reason)
     assert problem.locations
 
 
-@pytest.mark.parametrize(("text", "limit"), [
-    ("{ entity { near { nodes { near { nodes { near { nodes { near { nodes { id } } } } } } } } } }", "depth"),
-    ("{ a: name b: name c: name d: name e: name f: name }", "number of aliases"),
-    ("{ " + "name " * 11 + "}", "repetition of 'name'"),
-    ("{ " + " ".join(f"f{n}" for n in range(101)) + " }", "number of fields"),
-    ("{ " + "name " * 500 + "}", "tokens"),
-    ("{ name " + "@include(if: true) " * 21 + "}", "number of directives"),
-    (" ".join(f"query Q{n} {{ name }}" for n in range(21)), "number of operations"),
-    ("{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }", "nesting of introspection lists"),
-])
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("{ entity { near { nodes { near { nodes { near { nodes { near { nodes { id } } } } } } } } } }", "depth"),
+        ("{ a: name b: name c: name d: name e: name f: name }", "number of aliases"),
+        ("{ " + "name " * 11 + "}", "repetition of 'name'"),
+        ("{ " + " ".join(f"f{n}" for n in range(101)) + " }", "number of fields"),
+        ("{ " + "name " * 500 + "}", "tokens"),
+        ("{ name " + "@include(if: true) " * 21 + "}", "number of directives"),
+        (" ".join(f"query Q{n} {{ name }}" for n in range(21)), "number of operations"),
+        (
+            "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }",
+            "nesting of introspection lists",
+        ),
+    ],
+)
 def test_limits(text: str, limit: str) -> None:
     problem = refused(text)
     assert (problem.code, problem.details["limit"]) == ("TOO_COMPLEX", limit)
@@ -78,11 +90,18 @@ def test_length_is_limited_before_parsing() -> None:
 
 
 def test_nesting_of_values_does_not_exhaust_the_stack() -> None:
-    assert refused("{ entity(id: " + "[" * 3000 + "]" * 3000 + ") { id } }", Limits(max_tokens=10_000)).code in {"TOO_COMPLEX", "BAD_USER_INPUT"}
+    assert refused("{ entity(id: " + "[" * 3000 + "]" * 3000 + ") { id } }", Limits(max_tokens=10_000)).code in {
+        "TOO_COMPLEX",
+        "BAD_USER_INPUT",
+    }
 
 
 def test_fragments_that_double_count_in_full_and_fast() -> None:
-    bomb = "{ ...F0 } " + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60)) + " fragment F60 on Query { name }"
+    bomb = (
+        "{ ...F0 } "
+        + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60))
+        + " fragment F60 on Query { name }"
+    )
     started = time.perf_counter()
     problem = refused(bomb, Limits())
     assert problem.details["limit"] == "number of fields"
@@ -97,7 +116,9 @@ def test_depth_counts_through_fragments() -> None:
 def test_the_usual_introspection_is_allowed() -> None:
     from graphql import get_introspection_query
 
-    assert read(get_introspection_query(descriptions=True, input_value_deprecation=True), SCHEMA, Limits()).problems == ()
+    assert (
+        read(get_introspection_query(descriptions=True, input_value_deprecation=True), SCHEMA, Limits()).problems == ()
+    )
 
 
 def test_operations_are_chosen_by_name() -> None:

@@ -36,8 +36,24 @@ def test_wrong_types_are_refused_by_name(parameter: str, wrong: Any) -> None:
     assert refused.value.field == parameter
 
 
-@pytest.mark.parametrize("raw", [b"", b"  ", b"{ not json", b'"text"', b"null", b"17", b"[]", b'[{"query": "{ a }"}]', b"{}",
-                                 b'{"query": ""}', b'{"query": "\xff"}', b'{"query": "\\ud800"}', b'{"qeury": "{ a }"}'])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"  ",
+        b"{ not json",
+        b'"text"',
+        b"null",
+        b"17",
+        b"[]",
+        b'[{"query": "{ a }"}]',
+        b"{}",
+        b'{"query": ""}',
+        b'{"query": "\xff"}',
+        b'{"query": "\\ud800"}',
+        b'{"qeury": "{ a }"}',
+    ],
+)
 def test_malformed_bodies(raw: bytes) -> None:
     with pytest.raises(BadRequest):
         from_body(raw)
@@ -48,8 +64,18 @@ def test_query_string() -> None:
     assert read == Parameters("{ a }", variables={"x": "é"})
 
 
-@pytest.mark.parametrize("query_string", [b"", b"query=a&query=b", b"query=a&variables=nonsense", b"query=a&variables=[]", b"query=%ff",
-                                          b"query=a&extensions=1", b"\xff"])
+@pytest.mark.parametrize(
+    "query_string",
+    [
+        b"",
+        b"query=a&query=b",
+        b"query=a&variables=nonsense",
+        b"query=a&variables=[]",
+        b"query=%ff",
+        b"query=a&extensions=1",
+        b"\xff",
+    ],
+)
 def test_bad_query_strings(query_string: bytes) -> None:
     with pytest.raises(BadRequest):
         from_query_string(query_string)
@@ -60,8 +86,18 @@ def test_a_hash_alone_is_a_request() -> None:
     assert (read.query, read.sha256) == ("", SHA)
 
 
-@pytest.mark.parametrize("persisted", [{"version": 2, "sha256Hash": SHA}, {"sha256Hash": SHA}, {"version": 1}, {"version": 1, "sha256Hash": "A" * 64},
-                                       {"version": 1, "sha256Hash": 5}, "text", []])
+@pytest.mark.parametrize(
+    "persisted",
+    [
+        {"version": 2, "sha256Hash": SHA},
+        {"sha256Hash": SHA},
+        {"version": 1},
+        {"version": 1, "sha256Hash": "A" * 64},
+        {"version": 1, "sha256Hash": 5},
+        "text",
+        [],
+    ],
+)
 def test_bad_hashes(persisted: Any) -> None:
     with pytest.raises(BadRequest):
         from_body(body(query="{ a }", extensions={"persistedQuery": persisted}))

@@ -35,24 +35,42 @@ SUBSCRIBE = {"type": "subscribe", "id": "1", "payload": {"query": "{ a }"}}
 
 def test_init_is_authenticated_then_acknowledged() -> None:
     machine = Machine()
-    assert machine.received(text(type="connection_init", payload={"Authorization": "Bearer x"}), 0) == [Authenticate({"Authorization": "Bearer x"})]
+    assert machine.received(text(type="connection_init", payload={"Authorization": "Bearer x"}), 0) == [
+        Authenticate({"Authorization": "Bearer x"})
+    ]
     assert sent(machine.acknowledge(anonymous=False)) == [{"type": "connection_ack"}]
     assert machine.phase is Phase.READY
 
 
-@pytest.mark.parametrize(("raw", "code"), [
-    ("{nonsense", 4400), ("[]", 4400), ('"text"', 4400), ('{"type": "gibberish"}', 4400), ('{"id": "x"}', 4400), ('{"type": 5}', 4400),
-    ('{"type":"subscribe","payload":{"query":"{a}"}}', 4400), ('{"type":"subscribe","id":"","payload":{"query":"{a}"}}', 4400),
-    ('{"type":"subscribe","id":5,"payload":{"query":"{a}"}}', 4400), ('{"type":"subscribe","id":"x"}', 4400),
-    ('{"type":"subscribe","id":"x","payload":{}}', 4400), ('{"type":"subscribe","id":"x","payload":{"query":5}}', 4400),
-    ('{"type":"subscribe","id":"x","payload":{"query":""}}', 4400),
-    ('{"type":"subscribe","id":"x","payload":{"query":"{a}","variables":[]}}', 4400),
-    ('{"type":"subscribe","id":"x","payload":{"query":"{a}","operationName":5}}', 4400),
-    ('{"type":"subscribe","id":"x","payload":{"query":"{a}","extensions":"x"}}', 4400),
-    ('{"type":"ping","payload":"x"}', 4400), ('{"type":"pong","payload":5}', 4400), ('{"type":"complete"}', 4400),
-    ('{"type":"next","id":"x"}', 4400), ('{"type":"connection_init"}', 4429),
-    (text(type="subscribe", id="x" * 257, payload={"query": "{a}"}), 4400), ("x" * 300_000, 1009), ("é" * 140_000, 1009),
-])
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("{nonsense", 4400),
+        ("[]", 4400),
+        ('"text"', 4400),
+        ('{"type": "gibberish"}', 4400),
+        ('{"id": "x"}', 4400),
+        ('{"type": 5}', 4400),
+        ('{"type":"subscribe","payload":{"query":"{a}"}}', 4400),
+        ('{"type":"subscribe","id":"","payload":{"query":"{a}"}}', 4400),
+        ('{"type":"subscribe","id":5,"payload":{"query":"{a}"}}', 4400),
+        ('{"type":"subscribe","id":"x"}', 4400),
+        ('{"type":"subscribe","id":"x","payload":{}}', 4400),
+        ('{"type":"subscribe","id":"x","payload":{"query":5}}', 4400),
+        ('{"type":"subscribe","id":"x","payload":{"query":""}}', 4400),
+        ('{"type":"subscribe","id":"x","payload":{"query":"{a}","variables":[]}}', 4400),
+        ('{"type":"subscribe","id":"x","payload":{"query":"{a}","operationName":5}}', 4400),
+        ('{"type":"subscribe","id":"x","payload":{"query":"{a}","extensions":"x"}}', 4400),
+        ('{"type":"ping","payload":"x"}', 4400),
+        ('{"type":"pong","payload":5}', 4400),
+        ('{"type":"complete"}', 4400),
+        ('{"type":"next","id":"x"}', 4400),
+        ('{"type":"connection_init"}', 4429),
+        (text(type="subscribe", id="x" * 257, payload={"query": "{a}"}), 4400),
+        ("x" * 300_000, 1009),
+        ("é" * 140_000, 1009),
+    ],
+)
 def test_bad_messages_close_with_their_code(raw: str, code: int) -> None:
     machine = ready()
     assert code_of(machine.received(raw, 0)) == code
@@ -119,7 +137,9 @@ def test_the_client_completes() -> None:
 def test_an_error_ends_the_operation() -> None:
     machine = ready()
     machine.received(text(**SUBSCRIBE), 0)
-    assert sent(machine.failed("1", [{"message": "no"}])) == [{"id": "1", "type": "error", "payload": [{"message": "no"}]}]
+    assert sent(machine.failed("1", [{"message": "no"}])) == [
+        {"id": "1", "type": "error", "payload": [{"message": "no"}]}
+    ]
     assert machine.completed("1") == []
 
 
@@ -153,10 +173,18 @@ def test_persisted_documents_need_no_text() -> None:
     assert ready().received(text(type="subscribe", id="1", payload=payload), 0) == [Start("1", payload)]
 
 
-anything = st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(string.printable),
-                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "id", "payload", "query", "x"]), inner, max_size=4), max_leaves=8)
-messages = st.fixed_dictionaries({"type": st.sampled_from(["connection_init", "ping", "pong", "subscribe", "complete", "next", "x"])},
-                                 optional={"id": anything, "payload": anything})
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(string.printable),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "id", "payload", "query", "x"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+messages = st.fixed_dictionaries(
+    {"type": st.sampled_from(["connection_init", "ping", "pong", "subscribe", "complete", "next", "x"])},
+    optional={"id": anything, "payload": anything},
+)
 
 
 @given(st.lists(messages | anything, max_size=12))

@@ -1,0 +1,194 @@
+"""Runs GraphQL operations for any transport: find the document, measure it, run it, shape what came of it."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from graphql import ExecutionContext, ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode
+from graphql.execution.collect_fields import collect_fields
+from graphql.execution.values import get_argument_values
+from graphql.pyutils import Path
+
+from apps.core.context import Context
+from apps.core.telemetry import tracer
+from apps.gateway import measures, store
+from apps.gateway.answers import Outcome
+from apps.gateway.call import Call
+from apps.gateway.documents import Document, DocumentCache, Problem
+from apps.gateway.graphql_errors import format_coercion, format_error
+from apps.gateway.limits import Limits, cost_of
+from apps.gateway.parameters import Parameters
+
+tracing = tracer(__name__)
+
+EXECUTION_SECONDS = 15.0
+MAX_ROWS = 1_000  # the largest page that any list gives
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An operation that may run: a valid document, the operation chosen, its variables, its cost if all pages were full."""
+
+    document: Document
+    operation: OperationDefinitionNode
+    variables: Mapping[str, Any]
+    cost: int
+
+    @property
+    def kind(self) -> str:
+        """`query`, `mutation` or `subscription`."""
+        return self.operation.operation.value
+
+    @property
+    def name(self) -> str:
+        """The operation's name, or its kind when it has none."""
+        return self.operation.name.value if self.operation.name else self.kind
+
+
+def _not_run(*errors: dict[str, Any], status: int | None = None) -> Outcome:
+    return Outcome(errors=errors, ran=False, status=status)
+
+
+class Engine:
+    """One schema with its documents. It lives on one event loop."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits | None = None) -> None:
+        self.schema = schema
+        self.limits = limits or Limits()
+        self.documents = DocumentCache(schema, self.limits)
+
+    async def text_of(self, parameters: Parameters, ctx: Context) -> str | Outcome:
+        """Return the document's text: as sent, or as registered under its hash (Apollo's automatic persisted queries).
+
+        A text that comes with a hash is registered when the hash is right.
+        """
+        if parameters.sha256 is None:
+            return parameters.query
+        tenant = str(ctx.tenant_id or "none")
+        if not parameters.query:
+            text = await store.load_document(tenant, parameters.sha256)
+            if text is None:
+                return _not_run(
+                    {"message": "PersistedQueryNotFound", "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"}}
+                )
+            return text
+        digest = sha256(parameters.query.encode("utf-8", "surrogatepass")).hexdigest()
+        if not hmac.compare_digest(digest, parameters.sha256):
+            return _not_run(
+                {
+                    "message": "the document's SHA-256 is not the one in extensions.persistedQuery.sha256Hash",
+                    "extensions": {"code": "BAD_USER_INPUT", "field": "extensions"},
+                },
+                status=400,
+            )
+        return parameters.query
+
+    async def prepare(self, parameters: Parameters, ctx: Context) -> Prepared | Outcome:
+        """Return the operation ready to run, or the outcome that says why it cannot."""
+        text = await self.text_of(parameters, ctx)
+        if isinstance(text, Outcome):
+            return text
+        document = self.documents.get(text)
+        if document.problems or document.node is None:
+            return _not_run(*(problem.formatted() for problem in document.problems))
+        operation = document.operation(parameters.operation_name)
+        if isinstance(operation, Problem):
+            return _not_run(operation.formatted())
+        cost = cost_of(self.schema, document.node, operation, parameters.variables, MAX_ROWS)
+        if parameters.sha256 is not None and parameters.query:
+            await store.save_document(str(ctx.tenant_id or "none"), parameters.sha256, text)
+        return Prepared(document, operation, parameters.variables, cost)
+
+    def context(self, prepared: Prepared, call: Call, root: Any = None) -> ExecutionContext | list[GraphQLError]:
+        """Return graphql-core's execution context, or the errors of variables that do not fit."""
+        if prepared.document.node is None:
+            raise ValueError("the document was not read")
+        name = prepared.operation.name.value if prepared.operation.name else None
+        return ExecutionContext.build(
+            self.schema,
+            prepared.document.node,
+            root,
+            call,
+            dict(prepared.variables),
+            name,
+        )
+
+    async def execute(self, prepared: Prepared, call: Call, root: Any = None) -> Outcome:
+        """Run a query, a mutation, or a subscription's selection over one event (`root`).
+
+        An operation that takes longer than EXECUTION_SECONDS is stopped and told so.
+        """
+        context = self.context(prepared, call, root)
+        if isinstance(context, list):
+            return _not_run(*(format_coercion(error) for error in context))
+        rows = call.rows
+        rows.limit = self.limits.rows_for(prepared.document.fields)
+        with (
+            tracing.start_as_current_span(
+                f"graphql {prepared.kind}",
+                attributes={
+                    "graphql.operation.type": prepared.kind,
+                    "graphql.operation.name": prepared.name,
+                    "graphql.document.hash": prepared.document.sha256,
+                    "ig.cost": prepared.cost,
+                },
+            ),
+            measures.OPERATION_SECONDS.labels(prepared.kind).time(),
+        ):
+            try:
+                async with asyncio.timeout(EXECUTION_SECONDS):
+                    result = await _run(context, prepared.operation, root)
+            except TimeoutError:
+                measures.OPERATIONS.labels(prepared.kind, "TOO_COMPLEX").inc()
+                return Outcome(
+                    errors=(
+                        {
+                            "message": f"the operation took longer than {EXECUTION_SECONDS:g} s and was stopped; ask for less at once",
+                            "extensions": {"code": "TOO_COMPLEX", "limit": "time", "bound": EXECUTION_SECONDS},
+                        },
+                    )
+                )
+        errors = tuple(format_error(error, call.ctx.request_id) for error in result.errors or ())
+        measures.OPERATIONS.labels(prepared.kind, errors[0]["extensions"]["code"] if errors else "OK").inc()
+        extensions: dict[str, Any] = {"cost": {"requested": prepared.cost, "rows": rows.used, "rowLimit": rows.limit}}
+        if call.warnings:
+            extensions["warnings"] = call.warnings
+        return Outcome(data=result.data, errors=errors, extensions=extensions)
+
+    def subscribe(self, prepared: Prepared, call: Call) -> Any:
+        """Return what a subscription's root field says its source is (what its `subscribe` function returns).
+
+        The source is an Outcome when variables do not fit. Raises what the field's guard and checks raise.
+        """
+        context = self.context(prepared, call)
+        if isinstance(context, list):
+            return _not_run(*(format_coercion(error) for error in context))
+        root = self.schema.subscription_type
+        if root is None:
+            raise ValueError("the schema has no subscriptions")
+        fields = collect_fields(
+            self.schema, context.fragments, context.variable_values, root, prepared.operation.selection_set
+        )
+        response_name, nodes = next(iter(fields.items()))
+        definition = root.fields[nodes[0].name.value]
+        if definition.subscribe is None:
+            raise ValueError(f"{nodes[0].name.value} has no source")
+        info = context.build_resolve_info(definition, nodes, root, Path(None, response_name, root.name))
+        arguments = get_argument_values(definition, nodes[0], context.variable_values)
+        return definition.subscribe(None, info, **arguments)
+
+
+async def _run(context: ExecutionContext, operation: OperationDefinitionNode, root: Any) -> ExecutionResult:
+    """Return the result of an operation, as `graphql.execute` does once the variables have been coerced."""
+    collected = context.collected_errors
+    try:
+        result = context.execute_operation(operation, root)
+        if context.is_awaitable(result):
+            result = await result  # type: ignore[misc]
+    except GraphQLError as error:
+        collected.add(error, None)
+        return context.build_response(None, collected.errors)
+    return context.build_response(result, collected.errors)  # type: ignore[arg-type]

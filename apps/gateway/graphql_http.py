@@ -1,0 +1,153 @@
+"""GraphQL over HTTP as an ASGI application: read the request, pass the pipeline, run, answer.
+
+It stands beside Django's own handler, not inside it: the handler's middleware costs several times what a small query
+does. What that middleware gives is done here in the few lines that GraphQL needs (see `asgi.py` for headers and spans).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from apps.core import problem
+from apps.core.context import ActorKind
+from apps.core.errors import Forbidden, IgError, Unauthenticated
+from apps.gateway import arrivals, pipeline, threads
+from apps.gateway.answers import Answer, Outcome, answer, refusal
+from apps.gateway.call import Call
+from apps.gateway.documents import is_mutation, is_subscription
+from apps.gateway.edge import note_caller
+from apps.gateway.engine import Engine, Prepared
+from apps.gateway.graphql_errors import format_refusal
+from apps.gateway.negotiation import MediaType, check_content, choose
+from apps.gateway.parameters import BadRequest, Parameters, from_body, from_query_string
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+METHODS = "GET, POST"
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class _Gone(Exception):
+    """The client went away before its body was read."""
+
+
+def outcome_of(error: IgError) -> Outcome:
+    """Return the outcome for a request that a stage refused: its family's HTTP status, and the headers it asks for."""
+    return Outcome(errors=(format_refusal(error),), ran=False, status=error.status, headers=problem.headers_of(error))
+
+
+async def read_body(receive: Receive, declared: str | None) -> bytes | None:
+    """Return the body, or None when it is larger than MAX_BODY_BYTES (reading stops there).
+
+    Raises _Gone when the client disconnects.
+    """
+    if declared and declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        return None
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            return None
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+class GraphQLHttp:
+    """The application under `/graphql`."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self.engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answered = await self.respond(scope, receive)
+        except _Gone:
+            return
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answered.headers]
+        headers.append((b"content-length", str(len(answered.body)).encode()))
+        await send({"type": "http.response.start", "status": answered.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answered.body})
+
+    async def respond(self, scope: Scope, receive: Receive) -> Answer:
+        """Return the answer to one request."""
+        headers = arrivals.headers_of(scope)
+        media_type = choose(headers.get("accept"))
+        if media_type is None:
+            return answer(
+                refusal(
+                    f"none of the media types in Accept is spoken here; ask for {MediaType.JSON} or {MediaType.GRAPHQL}",
+                    status=406,
+                ),
+                MediaType.JSON,
+            )
+        if scope["method"] not in {"GET", "POST"}:
+            return answer(
+                refusal(
+                    f"{scope['method']} is not taken here; use GET or POST", status=405, headers={"Allow": METHODS}
+                ),
+                media_type,
+            )
+        if scope["method"] == "POST":
+            refused = check_content(headers.get("content-type"), headers.get("content-encoding"))
+            if refused:
+                more = {"Accept-Post": MediaType.JSON.value} if refused.status == 415 else {}
+                return answer(refusal(refused.message, status=refused.status, headers=more), media_type)
+        arrival = arrivals.of_http(scope, headers)
+        try:
+            _refuse_foreign_page(scope, headers, arrival)
+            passage = await threads.run_outside(pipeline.admit, arrival)
+            note_caller(scope.get("ig", {}), passage.ctx)
+            if passage.ctx.actor.kind is ActorKind.ANONYMOUS:
+                raise Unauthenticated("sign in or send a key first", mend="send Authorization: Bearer with an API key")
+        except IgError as error:
+            return answer(outcome_of(error), media_type)
+        try:
+            parameters = await self.read(scope, receive, headers)
+        except BadRequest as bad:
+            return answer(refusal(bad.message, status=400, field=bad.field), media_type, passage.headers)
+        if parameters is None:
+            return answer(
+                refusal(f"the body is larger than {MAX_BODY_BYTES} bytes", status=413, headers={"Connection": "close"}),
+                media_type,
+                passage.headers,
+            )
+        return answer(await self.run(parameters, passage, scope["method"]), media_type, passage.headers)
+
+    async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Parameters | None:
+        """Return the parameters, or None for a body that is too large. Raises BadRequest."""
+        if scope["method"] == "GET":
+            return from_query_string(scope["query_string"])
+        body = await read_body(receive, headers.get("content-length"))
+        return None if body is None else from_body(body)
+
+    async def run(self, parameters: Parameters, passage: pipeline.Passage, method: str) -> Outcome:
+        """Return what the operation gave."""
+        engine = self.engine()
+        prepared = await engine.prepare(parameters, passage.ctx)
+        if not isinstance(prepared, Prepared):
+            return prepared
+        if is_subscription(prepared.operation):
+            return refusal("subscriptions run over the websocket at /graphql/ws", status=400)
+        if method == "GET" and is_mutation(prepared.operation):
+            return refusal("a mutation needs POST", status=405, headers={"Allow": "POST"})
+        return await engine.execute(prepared, Call.of(passage.ctx))
+
+
+def _refuse_foreign_page(scope: Scope, headers: Mapping[str, str], arrival: pipeline.Arrival) -> None:
+    """Refuse a request that rides on a person's cookie from another site's page (CSRF): Origin must be ours."""
+    if arrival.authorization or not arrival.session_key:
+        return
+    if not arrivals.origin_allowed(headers) or headers.get("sec-fetch-site", "same-origin") not in {
+        "same-origin",
+        "none",
+    }:
+        raise Forbidden(
+            "this page may not use your session here", mend="send the request from our own pages, or with a key"
+        )

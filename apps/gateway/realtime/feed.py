@@ -1,0 +1,133 @@
+"""One tenant's live feed in this process: follows the topic, fills holes from PostgreSQL, hands changes to shapes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from contextlib import suppress
+from datetime import UTC, datetime
+from uuid import UUID
+
+from apps.core.context import service_context
+from apps.core.telemetry import get_logger
+from apps.gateway import measures, threads
+from apps.gateway.realtime import reading
+from apps.gateway.realtime.shapes import Member, Shape
+from apps.gateway.realtime.wire import Change, Cursor, Stretch, Tail, decode
+
+log = get_logger(__name__)
+
+SUBSCRIBE_S = 1.0
+POLL_S = 2.0  # with no message for so long, ask PostgreSQL whether one was lost
+MAX_WAITING = 2_000  # messages; more are dropped at once and read from PostgreSQL in larger pieces
+
+# Records of these apps may change what a connection is allowed; its caller is looked at anew before the next push.
+WATCHED = ("identity.", "tenants.", "policy.", "vault.key")
+HARMLESS = frozenset(
+    {"identity.session.started", "identity.session.refused", "identity.user.created", "identity.apikey.created"}
+)
+
+
+class Feed:
+    """Follows one tenant. `follow` runs as a task while anyone holds the feed."""
+
+    def __init__(self, tenant_id: UUID) -> None:
+        self.tenant_id = tenant_id
+        self.ctx = service_context("live", tenant_id=tenant_id)
+        self.shapes: dict[Hashable, Shape] = {}
+        self.watchers: set[Member] = set()
+        self.subscribed = asyncio.Event()
+        self.ready = asyncio.Event()
+        self._tail: Tail | None = None
+        self._waiting: deque[bytes] = deque()
+        self._woken = asyncio.Event()
+        self._must_read = False
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place up to which everything was handed to the shapes. Only after `ready`."""
+        if self._tail is None:
+            raise RuntimeError("the feed has not begun")
+        return self._tail.cursor
+
+    def incoming(self, message: bytes) -> None:
+        """A message of the topic came."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.clear()
+            self._must_read = True
+        else:
+            self._waiting.append(message)
+        self._woken.set()
+
+    def reconnected(self) -> None:
+        """The connection to Redis was lost and is back: messages may be missing."""
+        self._must_read = True
+        self._woken.set()
+
+    async def follow(self) -> None:
+        """Hand on what happens, until cancelled. The topic must be subscribed before: the start is read after it."""
+        failures = 0
+        while True:
+            try:
+                if self._tail is None:
+                    await self._await_topic()
+                    self._tail = Tail(await threads.run(self.ctx, reading.head, self.tenant_id))
+                    self.ready.set()
+                await self._step()
+                failures = 0
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001  a feed outlives a database that is away; it tries again and catches up
+                failures += 1
+                log.warning("feed stumbled", tenant=str(self.tenant_id), error=repr(error), failures=failures)
+                self._must_read = True
+                await asyncio.sleep(min(5.0, 0.05 * 2**failures))
+
+    async def _await_topic(self) -> None:
+        """Wait until the topic is subscribed; without Redis, begin all the same and read from PostgreSQL."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SUBSCRIBE_S):
+                await self.subscribed.wait()
+
+    async def _step(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._woken.wait()
+        except TimeoutError:
+            await self._catch_up("poll")
+            return
+        self._woken.clear()
+        if self._must_read:
+            self._must_read = False
+            await self._catch_up("reconnect")
+        while self._waiting:
+            stretch = decode(self._waiting.popleft())
+            if self._tail is not None and self._tail.missing_before(stretch):
+                await self._catch_up("gap")
+            if self._tail is not None and not self._tail.missing_before(stretch):
+                await self._hand_on(self._tail.take(stretch))
+
+    async def _catch_up(self, cause: str) -> None:
+        """Read from PostgreSQL what follows the cursor, to the end."""
+        while self._tail is not None:
+            found = await threads.run(self.ctx, reading.read_after, self.tenant_id, self._tail.cursor)
+            if not found:
+                return
+            measures.GAPS.labels(cause).inc()
+            for stretch in found:
+                await self._hand_on(self._tail.take(stretch))
+
+    async def _hand_on(self, stretch: Stretch) -> None:
+        if any(n.type.startswith(WATCHED) and n.type not in HARMLESS for n in stretch.notices):
+            await asyncio.gather(*(member.revalidate() for member in list(self.watchers)))
+        for change in stretch.changes:
+            for shape in list(self.shapes.values()):
+                if shape.seats and shape.wants(change):
+                    payload = await shape.render(change)
+                    for seat in list(shape.seats):
+                        seat.offer(change, payload)
+            measures.FANOUT_SECONDS.observe(age_s(change))
+
+
+def age_s(change: Change) -> float:
+    """Return the seconds since the ledger numbered a change (never negative: clocks of machines differ)."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(change.published_at)).total_seconds())

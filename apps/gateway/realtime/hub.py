@@ -1,0 +1,154 @@
+"""The process's end of live updates: one feed per tenant that anyone follows, held by count; joining and leaving."""
+
+import asyncio
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from apps.core.errors import InvalidInput, Unavailable
+from apps.core.scope import PLATFORM_TENANT_ID
+from apps.gateway import measures, threads
+from apps.gateway.realtime import reading
+from apps.gateway.realtime.feed import Feed
+from apps.gateway.realtime.shapes import Member, Seat, Shape
+from apps.gateway.realtime.topics import Topics
+from apps.gateway.realtime.wire import Cursor
+
+WINDOW_RECORDS = 100_000
+"""How far back a client may resume, in records of its tenant's ledger."""
+START_S = 5.0
+
+
+@dataclass(slots=True)
+class _Held:
+    """A feed, the task that runs it, and how many hold it."""
+
+    feed: Feed
+    task: asyncio.Task[None]
+    holders: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """What `join` gives and `leave` takes back."""
+
+    tenant_id: UUID
+    key: Hashable
+    seat: Seat
+    held: list[UUID] = field(default_factory=list)
+
+
+class Hub:
+    """Feeds of one event loop."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[UUID, _Held] = {}
+        self._topics = Topics()
+
+    async def join(self, key: Hashable, make: Shape, member: Member) -> Ticket:
+        """Seat a member in the shape of that key (`make`, when it is the first) and return its ticket.
+
+        Where the shape's source says from where on, what the member missed is handed on first. It is handed every
+        change behind its start exactly once, in order. Raises InvalidInput for a start that is too old or lies
+        ahead, Unavailable when the ledger cannot be read.
+        """
+        since = make.source.since
+        ticket = Ticket(make.source.tenant_id, key, Seat(member, Cursor(0), None if since is None else []))
+        try:
+            feed = await self._hold(ticket, make.source.tenant_id)
+            platform = await self._hold(ticket, PLATFORM_TENANT_ID)
+            live_from = feed.cursor
+            if since is not None:
+                check_start(since, live_from)
+            shape = feed.shapes.setdefault(key, make)
+            ticket.seat.seen = since or live_from
+            shape.seats.add(ticket.seat)
+            feed.watchers.add(member)
+            platform.watchers.add(member)
+            if since is not None:
+                await self._replay(shape, ticket.seat, since, live_from)
+                ticket.seat.open(live_from)
+        except BaseException:
+            self.leave(ticket)
+            raise
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give up a seat; a feed that nobody holds any more ends."""
+        for tenant_id in ticket.held:
+            held = self._feeds.get(tenant_id)
+            if held is None:
+                continue
+            held.feed.watchers.discard(ticket.seat.member)
+            shape = held.feed.shapes.get(ticket.key)
+            if shape is not None:
+                shape.seats.discard(ticket.seat)
+                if not shape.seats:
+                    del held.feed.shapes[ticket.key]
+            held.holders -= 1
+            if held.holders <= 0:
+                del self._feeds[tenant_id]
+                held.task.cancel()
+                self._topics.drop(held.feed)
+        ticket.held.clear()
+        measures.FEEDS.set(len(self._feeds))
+
+    async def _hold(self, ticket: Ticket, tenant_id: UUID) -> Feed:
+        held = self._feeds.get(tenant_id)
+        if held is None:
+            feed = Feed(tenant_id)
+            self._topics.add(feed)
+            held = self._feeds[tenant_id] = _Held(feed, asyncio.create_task(feed.follow()))
+            measures.FEEDS.set(len(self._feeds))
+        held.holders += 1
+        ticket.held.append(tenant_id)
+        try:
+            async with asyncio.timeout(START_S):
+                await held.feed.ready.wait()
+        except TimeoutError:
+            raise Unavailable("live updates cannot begin now", mend="try again in a few seconds") from None
+        return held.feed
+
+    async def _replay(self, shape: Shape, seat: Seat, since: Cursor, upto: Cursor) -> None:
+        """Hand on what lies behind `since`, up to `upto`, from PostgreSQL."""
+        place = since
+        while place < upto:
+            found = await threads.run(shape.ctx, reading.read_after, shape.source.tenant_id, place)
+            if not found:
+                return
+            for stretch in found:
+                for change in stretch.changes:
+                    if change.cursor <= upto and shape.wants(change):
+                        seat.hand_on(change, await shape.render(change))
+                place = stretch.upto
+
+
+def check_start(since: Cursor, newest: Cursor) -> None:
+    """Refuse a start that lies outside the window. Raises InvalidInput that says which events can be resumed from."""
+    oldest = max(0, newest.number - WINDOW_RECORDS)
+    if since.number < oldest:
+        raise InvalidInput(
+            f"event {since.number} is too old to resume from; the oldest is {oldest}",
+            field="since",
+            oldest=str(oldest),
+            mend="read the present state with a query, then subscribe without since",
+        )
+    if since.number > newest.number:
+        raise InvalidInput(
+            f"event {since.number} has not happened yet; the newest is {newest.number}",
+            field="since",
+            mend="pass the eventId of the last update that you received",
+        )
+
+
+_hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """Return this event loop's hub."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = Hub()
+    return found

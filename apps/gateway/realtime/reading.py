@@ -1,0 +1,101 @@
+"""From recorded events to stretches with documents: what the publisher sends and what a replay reads. Blocking."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from apps.bus import selectors as bus
+from apps.bus.types import Delivered
+from apps.core.clock import iso
+from apps.gateway.realtime.wire import Change, Cursor, Notice, Stretch, StretchBuilder
+from apps.graph import selectors as graph
+from apps.ledger import selectors as ledger
+
+CHUNK = 200  # changes of a stretch: bounds the size of a message and of one read of documents
+PAGE = 200  # records read at once
+GRAPH_EVENTS = "graph."
+DOCUMENT_KINDS = frozenset({"entity", "edge"})
+
+
+def _bare(event: Delivered) -> Iterator[Change]:
+    """Yield the event's changes without documents."""
+    published_at = iso(event.linked_at)
+    for position, item in event.items:
+        if item.ref_kind in DOCUMENT_KINDS:
+            yield Change(
+                event.number,
+                position,
+                event.event_ref(position),
+                item.ref_kind,
+                str(item.ref_id),
+                item.op,
+                item.version,
+                item.kind,
+                published_at,
+            )
+
+
+def _filled(tenant_id: UUID, stretch: Stretch) -> Stretch:
+    """Return the stretch with the documents of its changes; of what was deleted, the tags of the last version."""
+    if not stretch.changes:
+        return stretch
+    wanted = [(UUID(c.ref_id), c.version - (c.op == "deleted")) for c in stretch.changes]
+    documents = graph.documents(tenant_id, wanted)
+    filled = []
+    for change, key in zip(stretch.changes, wanted, strict=True):
+        document = documents.get(key)
+        filled.append(
+            Change(
+                change.number,
+                change.position,
+                change.event_id,
+                change.ref_kind,
+                change.ref_id,
+                change.op,
+                change.version,
+                change.kind,
+                change.published_at,
+                None if change.op == "deleted" else document,
+                _tags(document),
+            )
+        )
+    return Stretch(stretch.after, stretch.upto, tuple(filled), stretch.notices)
+
+
+def _tags(document: dict[str, Any] | None) -> tuple[str, str, tuple[str, ...]] | None:
+    if document is None:
+        return None
+    return str(document["dataClass"]), str(document["redactionPolicy"]), tuple(document["purposes"])
+
+
+def stretches(tenant_id: UUID, events: Sequence[Delivered], after: Cursor) -> Iterator[Stretch]:
+    """Yield the stretches that a tenant's events make, documents included, from just behind `after`.
+
+    The events are consecutive records with their items; those of the first that lie at or before `after` are left out.
+    """
+    builder = StretchBuilder(after, CHUNK)
+    for event in events:
+        if not event.type.startswith(GRAPH_EVENTS):
+            builder.note(Notice(event.number, event.type))
+            continue
+        for change in _bare(event):
+            if change.cursor > after:
+                full = builder.add(change)
+                if full is not None:
+                    yield _filled(tenant_id, full)
+    if events:
+        yield _filled(tenant_id, builder.cut(Cursor(events[-1].number)))
+
+
+def head(tenant_id: UUID) -> Cursor:
+    """Return the place of the newest numbered record of a tenant."""
+    found = ledger.head(tenant_id)
+    return Cursor(found.number if found else 0)
+
+
+def read_after(tenant_id: UUID, after: Cursor, limit: int = PAGE) -> list[Stretch]:
+    """Return what follows a place, at most `limit` records of it; empty when nothing does."""
+    # A place inside a record (some of its items seen) means reading that record again.
+    inside = after.position != Cursor(0).position
+    events = bus.after_number(tenant_id, after.number - inside, limit=limit, with_items=True)
+    return list(stretches(tenant_id, events, after))

@@ -1,0 +1,110 @@
+"""A shape: one document, one set of variables, one way to see. Its members get the same bytes, made once per change."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from apps.core.context import Context
+from apps.gateway.answers import encode
+from apps.gateway.call import Call
+from apps.gateway.engine import Engine, Prepared
+from apps.gateway.realtime.wire import Change, Cursor
+from apps.policy import services as policy
+from apps.policy.redaction import visibility
+from apps.policy.types import Tags, Treatment
+
+Wants = Callable[[Change], bool]
+
+
+class Member(Protocol):
+    """One subscription of one connection."""
+
+    def offer(self, change: Change, payload: str) -> None:
+        """Take an update, already encoded. Must not block."""
+
+    async def revalidate(self) -> None:
+        """Make sure that the caller may still be here; end the connection when not."""
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A member's place in a shape: hands on what lies behind `seen`, once and in order.
+
+    While `held` is a list the member is still being told what it missed: what comes live is kept until `open`.
+    """
+
+    member: Member
+    seen: Cursor
+    held: list[tuple[Change, str]] | None = None
+
+    def offer(self, change: Change, payload: str) -> None:
+        """Hand on a change, keep it for later, or drop it because it was handed on already."""
+        if self.held is not None:
+            self.held.append((change, payload))
+        else:
+            self.hand_on(change, payload)
+
+    def hand_on(self, change: Change, payload: str) -> None:
+        """Hand on a change behind the last one."""
+        if change.cursor > self.seen:
+            self.seen = change.cursor
+            self.member.offer(change, payload)
+
+    def open(self, seen: Cursor) -> None:
+        """What was missed has been told up to `seen`: hand on what was kept, and everything live from now on."""
+        self.seen = max(self.seen, seen)
+        held, self.held = self.held or [], None
+        for change, payload in held:
+            self.hand_on(change, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a subscription field asks for: whose changes, which of them, from where on (None: from now on)."""
+
+    tenant_id: UUID
+    field: str
+    wants: Wants
+    since: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The root value of one push: the change, for the field's resolver to shape."""
+
+    change: Change
+
+
+def shape_key(prepared: Prepared, variables: Mapping[str, Any], ctx: Context) -> tuple[str, str, bytes, str]:
+    """Return what two subscriptions must share to get equal bytes: document, operation, variables, what they may see
+    and do. `since` says where to begin, not what is sent, but it stands in the variables or the document all the same."""
+    sight = f"{policy.clearance(ctx).key}|{'+'.join(sorted(ctx.roles))}|{'+'.join(sorted(ctx.scopes or ()))}"
+    return prepared.document.sha256, prepared.name, encode(dict(sorted(variables.items()))), sight
+
+
+@dataclass(slots=True)
+class Shape:
+    """Members that get equal bytes, and how these are made."""
+
+    engine: Engine
+    prepared: Prepared
+    ctx: Context
+    source: Source
+    seats: set[Seat] = field(default_factory=set)
+
+    def wants(self, change: Change) -> bool:
+        """Return whether the members asked for this change and may know of it at all."""
+        if not self.source.wants(change):
+            return False
+        if change.tags is None:
+            return True  # deleted long ago or erased: nothing is left to show or to protect
+        tags = Tags(*change.tags)
+        return visibility(tags, policy.clearance(self.ctx)).treatment is not Treatment.WITHHOLD
+
+    async def render(self, change: Change) -> str:
+        """Return the result of the selection over a change, as JSON."""
+        outcome = await self.engine.execute(self.prepared, Call.of(self.ctx, "ws"), Pushed(change))
+        payload = outcome.payload()
+        payload.pop("extensions", None)
+        return encode(payload).decode()

@@ -1,0 +1,133 @@
+"""The subscription fields: what each asks the hub for, and how a change is shown."""
+
+from typing import Any
+
+import graphene
+from graphql import GraphQLResolveInfo
+
+from apps.bus.types import parse_event_ref
+from apps.core.errors import InvalidInput
+from apps.core.ids import parse_id
+from apps.gateway.pipeline import same_tenant
+from apps.gateway.realtime.shapes import Pushed, Source
+from apps.gateway.realtime.wire import WHOLE, Cursor
+from apps.gateway.realtime.wire import Change as WireChange
+from apps.gateway.schema import objects as o
+from apps.gateway.schema.guards import call_of, guarded
+from apps.gateway.schema.scalars import DateTime
+from apps.gateway.shown import ASSET, ShownEntity
+
+
+class Change(graphene.ObjectType):
+    """An entity or edge that was created, updated or deleted. `eventId` is the cursor to resume from."""
+
+    event_id = graphene.String(required=True)
+    published_at = DateTime(required=True, description="When the ledger numbered it.")
+    ref_kind = graphene.String(required=True, description="entity or edge.")
+    id = graphene.ID(required=True)
+    op = graphene.String(required=True, description="created, updated or deleted.")
+    kind = graphene.String(required=True)
+    version = graphene.Int(required=True)
+    entity = graphene.Field(
+        o.Entity, description="Its content after the change; null for edges, deletions and what has been erased."
+    )
+    edge = graphene.Field(
+        o.Edge, description="Its content after the change; null for entities, deletions and what has been erased."
+    )
+
+
+def since_cursor(text: str | None) -> Cursor | None:
+    """Return the place that an event id names. Raises InvalidInput for what is none."""
+    if text is None:
+        return None
+    found = parse_event_ref(text)
+    if found is None:
+        raise InvalidInput(
+            "since is not an event id such as 17 or 17.3",
+            field="since",
+            mend="pass the eventId of the last update that you received",
+        )
+    number, position = found
+    return Cursor(number, WHOLE if position < 0 else position)
+
+
+def _shown_entity(pushed: Pushed, info: GraphQLResolveInfo) -> ShownEntity | None:
+    change = pushed.change
+    if change.document is None or change.ref_kind != "entity":
+        return None
+    shown = call_of(info).viewer.entity_document(change.document)
+    if shown is not None:
+        shown.event_id, shown.published_at = change.event_id, change.published_at
+    return shown
+
+
+class Subscription(graphene.ObjectType):
+    """Live updates, over the websocket."""
+
+    asset_updated = graphene.Field(
+        o.Asset,
+        tenant_id=graphene.ID(required=True),
+        id=graphene.ID(required=True),
+        description="Each new version of one asset; null when it was deleted.",
+    )
+    changes = graphene.Field(
+        Change,
+        required=True,
+        tenant_id=graphene.ID(required=True),
+        kinds=graphene.List(graphene.NonNull(graphene.String)),
+        since=graphene.String(),
+        description="Every change of the tenant's graph, of these kinds (all without). With `since` first what happened behind that event.",
+    )
+
+    @staticmethod
+    @guarded("graph.changes.subscribe")
+    def subscribe_asset_updated(root: Any, info: GraphQLResolveInfo, tenant_id: str, id: str) -> Source:
+        """Return the asset's changes."""
+        tenant = same_tenant(call_of(info).ctx, tenant_id)
+        wanted = parse_id(id)
+        if wanted is None:
+            raise InvalidInput("id is not an id of this system", field="id")
+        ref_id = str(wanted)
+
+        def wants(change: WireChange) -> bool:
+            return change.ref_id == ref_id and change.ref_kind == "entity" and change.kind == ASSET
+
+        return Source(tenant, "assetUpdated", wants)
+
+    @staticmethod
+    def resolve_asset_updated(root: Pushed, info: GraphQLResolveInfo, **arguments: Any) -> ShownEntity | None:
+        """Return the asset after the change."""
+        return _shown_entity(root, info)
+
+    @staticmethod
+    @guarded("graph.changes.subscribe")
+    def subscribe_changes(
+        root: Any, info: GraphQLResolveInfo, tenant_id: str, kinds: list[str] | None = None, since: str | None = None
+    ) -> Source:
+        """Return the tenant's changes."""
+        tenant = same_tenant(call_of(info).ctx, tenant_id)
+        wanted = None if kinds is None else frozenset(kinds)
+
+        def wants(change: WireChange) -> bool:
+            return wanted is None or change.kind in wanted
+
+        return Source(tenant, "changes", wants, since_cursor(since))
+
+    @staticmethod
+    def resolve_changes(root: Pushed, info: GraphQLResolveInfo, **arguments: Any) -> Change:
+        """Return the change."""
+        c = root.change
+        edge = (
+            call_of(info).viewer.edge_document(c.document) if c.document is not None and c.ref_kind == "edge" else None
+        )
+        return Change(
+            event_id=c.event_id,
+            published_at=c.published_at,
+            ref_kind=c.ref_kind,
+            id=c.ref_id,
+            op=c.op,
+            kind=c.kind,
+            version=c.version,
+            entity=_shown_entity(root, info),
+            edge=edge,
+        )

@@ -1,0 +1,76 @@
+"""Publishes each tenant's numbered records, with the documents that they changed, to the tenant's topic in Redis.
+
+Nothing depends on a message arriving: readers notice a hole by the cursors and read it from PostgreSQL. So a Redis
+that is away is counted and passed over, and a topic that nobody follows is not even read for.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from threading import local
+from uuid import UUID
+
+import redis
+from django.conf import settings
+
+from apps.bus.types import Delivered
+from apps.core.sockets import SUBSCRIBERS
+from apps.core.telemetry import get_logger
+from apps.gateway import measures
+from apps.gateway.realtime.reading import stretches
+from apps.gateway.realtime.wire import Cursor, encode, topic
+
+log = get_logger(__name__)
+_thread = local()
+
+
+def _client() -> "redis.Redis":
+    found: redis.Redis | None = getattr(_thread, "client", None)
+    if found is None:
+        found = _thread.client = redis.Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=0.5, socket_timeout=1.0
+        )
+    return found
+
+
+def followed(tenants: Sequence[UUID]) -> set[UUID]:
+    """Return which of the tenants' topics some process follows.
+
+    A process that begins to follow reads the tenant's newest number after subscribing; so whoever is not seen here
+    has not missed what is published now: its starting point lies behind it.
+    """
+    names = {topic(tenant_id): tenant_id for tenant_id in tenants}
+    counts = _client().pubsub_numsub(*names)
+    return {names[name.decode() if isinstance(name, bytes) else name] for name, count in counts if count}
+
+
+class LivePublisher:
+    """Subscriber of every event; the effect is ephemeral, so at-least-once costs nothing."""
+
+    name = "gateway.live"
+    types: tuple[str, ...] = ()
+    wants_items = True
+
+    def handle(self, batch: Sequence[Delivered]) -> None:
+        """Publish the batch, tenant by tenant, each in order."""
+        ordered = sorted(batch, key=lambda event: (event.tenant_id, event.number))
+        by_tenant = {
+            tenant_id: list(events) for tenant_id, events in groupby(ordered, key=lambda event: event.tenant_id)
+        }
+        try:
+            live = followed(list(by_tenant))
+            for tenant_id in live:
+                self._publish(tenant_id, by_tenant[tenant_id])
+        except (redis.RedisError, OSError) as error:
+            log.warning("live updates not published; readers will catch up from the ledger", error=type(error).__name__)
+
+    def _publish(self, tenant_id: UUID, events: Sequence[Delivered]) -> None:
+        pipe = _client().pipeline(transaction=False)
+        sent = 0
+        for stretch in stretches(tenant_id, events, Cursor(events[0].number - 1)):
+            pipe.publish(topic(tenant_id), encode(stretch))
+            sent += 1
+        pipe.execute()
+        measures.PUBLISHED.inc(sent)
+
+
+SUBSCRIBERS.plug(LivePublisher.name, LivePublisher())

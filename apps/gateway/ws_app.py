@@ -1,0 +1,298 @@
+"""GraphQL over websocket as an ASGI application: one connection's machine, its operations, its caller."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import orjson
+
+from apps.core.context import ActorKind, Context
+from apps.core.errors import Forbidden, IgError, Unauthenticated
+from apps.core.telemetry import get_logger, tracer
+from apps.gateway import arrivals, measures, pipeline, threads
+from apps.gateway.answers import Outcome
+from apps.gateway.call import Call
+from apps.gateway.documents import is_subscription
+from apps.gateway.engine import Engine, Prepared
+from apps.gateway.graphql_errors import format_refusal
+from apps.gateway.parameters import BadRequest, from_map
+from apps.gateway.realtime.hub import hub
+from apps.gateway.realtime.shapes import Shape, Source, shape_key
+from apps.gateway.realtime.wire import Change
+from apps.gateway.ws_outbox import Outbox, Overflow
+from apps.gateway.ws_protocol import (
+    SUBPROTOCOL,
+    Authenticate,
+    Close,
+    CloseCode,
+    Effect,
+    Machine,
+    Send,
+    SocketLimits,
+    Start,
+    Stop,
+)
+
+log = get_logger(__name__)
+tracing = tracer(__name__)
+
+REVALIDATE_S = 30.0  # keys and sessions also end by time, which no record tells
+CLOSE_S = 5.0  # how long a client that does not read may hold up its own close
+SERVICE_RESTART = 1012
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+SendMessage = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class GraphQLSocket:
+    """The application under `/graphql/ws`."""
+
+    def __init__(self, engine: Callable[[], Engine], limits: SocketLimits | None = None) -> None:
+        self.engine = engine
+        self.limits = limits or SocketLimits()
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: SendMessage) -> None:
+        headers = arrivals.headers_of(scope)
+        await receive()  # websocket.connect
+        if not arrivals.origin_allowed(headers):
+            # Refused before the handshake: the server answers 403.
+            await send({"type": "websocket.close", "code": int(CloseCode.FORBIDDEN)})
+            return
+        measures.SOCKETS.inc()
+        try:
+            await Connection(self.engine(), self.limits, scope, headers).run(receive, send)
+        finally:
+            measures.SOCKETS.dec()
+
+
+class Connection:
+    """One client. Everything runs on the event loop; blocking work goes to the thread pool."""
+
+    def __init__(
+        self, engine: Engine, limits: SocketLimits, scope: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> None:
+        self.engine, self.scope, self.headers = engine, scope, headers
+        self.machine = Machine(limits)
+        self.outbox = Outbox()
+        self.arrival = pipeline.Arrival()
+        self.ctx = Context()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._chores: set[asyncio.Task[None]] = set()
+        self._checking: asyncio.Task[None] | None = None
+
+    async def run(self, receive: Receive, send: SendMessage) -> None:
+        """Serve the connection until either side ends it."""
+        offered = list(self.scope.get("subprotocols") or [])
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
+        self.perform(self.machine.offered(offered))
+        writer = asyncio.create_task(self._write(send))
+        self._chore(self._clocks())
+        reader = asyncio.create_task(self._read(receive))
+        closing = asyncio.create_task(self.outbox.closed())
+        try:
+            await asyncio.wait({writer, reader, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if self.outbox.closing:
+                await asyncio.wait({writer}, timeout=CLOSE_S)
+        finally:
+            self.perform(self.machine.lost())
+            tasks = [writer, reader, closing, *self._chores, *self._tasks.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- in and out -----------------------------------------------------------------------------------------------
+
+    async def _read(self, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            self.perform(
+                self.machine.received_bytes() if text is None else self.machine.received(text, time.monotonic())
+            )
+
+    async def _write(self, send: SendMessage) -> None:
+        while True:
+            item = await self.outbox.take()
+            if isinstance(item, tuple):
+                code, reason = item
+                measures.SOCKET_CLOSES.labels(str(code)).inc()
+                async with asyncio.timeout(CLOSE_S):
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
+                return
+            await send({"type": "websocket.send", "text": item})
+
+    async def _clocks(self) -> None:
+        """End what has taken too long: a client that does not introduce itself, nobody in particular, a lapsed caller."""
+        await asyncio.sleep(self.machine.limits.init_timeout_s)
+        self.perform(self.machine.init_timed_out())
+        await asyncio.sleep(max(0.0, self.machine.limits.anonymous_lifetime_s - self.machine.limits.init_timeout_s))
+        self.perform(self.machine.nobody_timed_out())
+        while True:
+            await asyncio.sleep(REVALIDATE_S)
+            await self.revalidate()
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    def perform(self, effects: list[Effect]) -> None:
+        """Do what the machine says."""
+        for effect in effects:
+            match effect:
+                case Send(text):
+                    self.send(text)
+                case Close(code, reason):
+                    self.outbox.close(code, reason)
+                case Authenticate(payload):
+                    self._chore(self._authenticate(payload))
+                case Start(id_, payload):
+                    task = asyncio.create_task(self._operate(id_, payload))
+                    self._tasks[id_] = task
+                    task.add_done_callback(lambda done, id_=id_: self._forget(id_, done))  # type: ignore[misc]
+                case Stop(id_):
+                    task_to_stop = self._tasks.pop(id_, None)
+                    if task_to_stop is not None:
+                        task_to_stop.cancel()
+
+    def _forget(self, id_: str, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(id_) is task:
+            del self._tasks[id_]
+
+    def send(self, text: str) -> None:
+        """Queue a text; a client that has not read for too long is cut off."""
+        try:
+            self.outbox.put(text)
+        except Overflow:
+            measures.DROPPED.inc(len(self.outbox) + 1)
+            self.outbox.close(
+                CloseCode.TRY_AGAIN_LATER, "Too slow: resume with since = the last eventId received", at_once=True
+            )
+            self.perform([e for e in self.machine.shut(CloseCode.TRY_AGAIN_LATER, "Too slow") if isinstance(e, Stop)])
+
+    # -- who ------------------------------------------------------------------------------------------------------
+
+    async def _authenticate(self, payload: Mapping[str, Any]) -> None:
+        self.arrival = arrivals.of_socket(self.scope, self.headers, payload)
+        try:
+            passage = await threads.run_outside(
+                pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
+            )
+        except IgError as error:
+            self.perform(self.machine.refuse(error.message[:100]))
+            return
+        except Exception:
+            log.exception("connection_init failed")
+            self.perform(self.machine.shut(CloseCode.INTERNAL, "Internal error"))
+            return
+        self.ctx = passage.ctx
+        self.perform(self.machine.acknowledge(anonymous=self.ctx.actor.kind is ActorKind.ANONYMOUS))
+
+    async def revalidate(self) -> None:
+        """Look at the caller anew: end the connection of one who is no longer allowed, or allowed otherwise.
+
+        Several who ask at once share one look.
+        """
+        if self.machine.anonymous or self.outbox.closing:
+            return
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check())
+        await asyncio.shield(self._checking)
+
+    async def _check(self) -> None:
+        try:
+            passage = await threads.run_outside(
+                pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
+            )
+        except IgError as error:
+            code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
+            self._cut(int(code), "Access has ended")
+            return
+        now = passage.ctx
+        if now.actor.kind is ActorKind.ANONYMOUS:
+            self._cut(int(CloseCode.UNAUTHORIZED), "Access has ended")
+        elif (now.roles, now.scopes, now.tenant_id) != (self.ctx.roles, self.ctx.scopes, self.ctx.tenant_id):
+            self._cut(SERVICE_RESTART, "Your permissions have changed: connect again")
+
+    def _cut(self, code: int, reason: str) -> None:
+        """End the connection now; what waits to be sent is not sent any more."""
+        self.outbox.close(code, reason, at_once=True)
+        self.perform([e for e in self.machine.shut(CloseCode.FORBIDDEN, reason) if isinstance(e, Stop)])
+
+    # -- operations -----------------------------------------------------------------------------------------------
+
+    async def _operate(self, id_: str, payload: Mapping[str, Any]) -> None:
+        try:
+            passage = pipeline.Passage(self.arrival, self.ctx)
+            await threads.run_outside(pipeline.walk, passage, (pipeline.consume_quota,))
+            prepared = await self.engine.prepare(from_map(dict(payload)), self.ctx)
+            if isinstance(prepared, Outcome):
+                self.perform(self.machine.failed(id_, prepared.errors))
+            elif is_subscription(prepared.operation):
+                await self._subscription(id_, prepared)
+            else:
+                outcome = await self.engine.execute(prepared, Call.of(self.ctx, "ws"))
+                if outcome.ran:
+                    self.perform(self.machine.next(id_, outcome.payload()))
+                    self.perform(self.machine.completed(id_))
+                else:
+                    self.perform(self.machine.failed(id_, outcome.errors))
+        except BadRequest as bad:
+            self.perform(self.machine.failed(id_, [{"message": bad.message, "extensions": {"code": "BAD_USER_INPUT"}}]))
+        except IgError as error:
+            self.perform(self.machine.failed(id_, [format_refusal(error)]))
+        except Exception:
+            log.exception("operation failed", request_id=self.arrival.request_id)
+            self.perform(
+                self.machine.failed(
+                    id_,
+                    [
+                        {
+                            "message": f"An internal error happened; tell us request {self.arrival.request_id}",
+                            "extensions": {"code": "INTERNAL"},
+                        }
+                    ],
+                )
+            )
+
+    async def _subscription(self, id_: str, prepared: Prepared) -> None:
+        with tracing.start_as_current_span("graphql subscribe", attributes={"graphql.operation.name": prepared.name}):
+            source = self.engine.subscribe(prepared, Call.of(self.ctx, "ws"))
+        if isinstance(source, Outcome):
+            self.perform(self.machine.failed(id_, source.errors))
+            return
+        if not isinstance(source, Source):
+            raise Forbidden("this subscription has no source")
+        shape = Shape(self.engine, prepared, self.ctx, source)
+        member = Subscription(self, id_, source.field)
+        ticket = await hub().join(shape_key(prepared, prepared.variables, self.ctx), shape, member)
+        measures.SUBSCRIPTIONS.labels(source.field).inc()
+        try:
+            await asyncio.Event().wait()  # until the client completes it or the connection ends: then it is cancelled
+        finally:
+            measures.SUBSCRIPTIONS.labels(source.field).dec()
+            hub().leave(ticket)
+
+
+class Subscription:
+    """One subscription of a connection, as the hub sees it."""
+
+    __slots__ = ("connection", "count", "id", "prefix")
+
+    def __init__(self, connection: Connection, id_: str, field: str) -> None:
+        self.connection, self.id = connection, id_
+        self.prefix = f'{{"id":{orjson.dumps(id_).decode()},"type":"next","payload":'
+        self.count = measures.DELIVERIES.labels(field)
+
+    def offer(self, change: Change, payload: str) -> None:
+        """Send an update to the client, unless the operation has ended."""
+        if self.id in self.connection.machine.operations:
+            self.connection.send(f"{self.prefix}{payload}}}")
+            self.count.inc()
+
+    async def revalidate(self) -> None:
+        """Look at the caller anew."""
+        await self.connection.revalidate()

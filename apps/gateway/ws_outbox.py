@@ -1,0 +1,67 @@
+"""What waits to be sent on one connection, bounded: a client that does not read is cut off, never waited for."""
+
+import asyncio
+from collections import deque
+
+MAX_MESSAGES = 4_000
+MAX_BYTES = 8 * 1024 * 1024
+
+
+class Overflow(Exception):
+    """The client is too slow: the outbox is full."""
+
+
+class Outbox:
+    """Texts in order, then perhaps a close. Texts are counted in characters, which is close enough to bytes."""
+
+    def __init__(self, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
+        self.max_messages, self.max_bytes = max_messages, max_bytes
+        self.size = 0
+        self._texts: deque[str] = deque()
+        self._close: tuple[int, str] | None = None
+        self._woken = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def put(self, text: str) -> None:
+        """Add a text. Raises Overflow when there is no room; after a close nothing is added."""
+        if self._close is not None:
+            return
+        if len(self._texts) >= self.max_messages or self.size + len(text) > self.max_bytes:
+            raise Overflow
+        self._texts.append(text)
+        self.size += len(text)
+        self._woken.set()
+
+    def close(self, code: int, reason: str, *, at_once: bool = False) -> None:
+        """Close after what waits (or instead of it). The first close counts."""
+        if self._close is None:
+            self._close = (code, reason)
+            self._closed.set()
+        if at_once:
+            self._texts.clear()
+            self.size = 0
+        self._woken.set()
+
+    @property
+    def closing(self) -> bool:
+        """True once a close waits."""
+        return self._close is not None
+
+    async def closed(self) -> None:
+        """Wait until a close is put in."""
+        await self._closed.wait()
+
+    async def take(self) -> str | tuple[int, str]:
+        """Return the next text, or the close once all texts are out."""
+        while True:
+            if self._texts:
+                text = self._texts.popleft()
+                self.size -= len(text)
+                return text
+            if self._close is not None:
+                return self._close
+            self._woken.clear()
+            await self._woken.wait()
