@@ -19,18 +19,18 @@ from apps.core.routers import write_alias
 _NAME = re.compile(schema.NAME_PATTERN)
 
 
-def put_mapping(ctx: Context, *, name: str, text: bytes | str) -> tuple[MappingView, bool]:
+def put_mapping(ctx: Context, *, name: str | None, text: bytes | str) -> tuple[MappingView, bool]:
     """Save a mapping (YAML or JSON) and return its newest version, and whether that is new.
 
-    The same content again makes no new version. Raises MappingInvalid listing each problem with its mend, Conflict
-    when two savers of one name met.
+    Without a `name` the document's own is used. The same content again makes no new version. Raises MappingInvalid
+    listing each problem with its mend, Conflict when two savers of one name met.
     """
-    if not _NAME.match(name):
+    if name is not None and not _NAME.match(name):
         raise MappingInvalid(
             [Problem("name", f"{name[:60]!r} is not a valid name", f"It must match {schema.NAME_PATTERN}.")]
         )
     document = documents.load(text, name=name)
-    return _save(ctx, name, document)
+    return _save(ctx, document["name"], document)
 
 
 def _save(ctx: Context, name: str, document: dict[str, Any]) -> tuple[MappingView, bool]:
