@@ -245,6 +245,15 @@ def checkpoints(tenant_id: UUID) -> list[CheckpointRow]:
     return [_checkpoint(row) for row in rows]
 
 
+def checkpoints_before(tenant_id: UUID, size: int | None, *, limit: int) -> list[CheckpointRow]:
+    """Return at most `limit` checkpoints over fewer than `size` records (None: of all), newest first."""
+    rows = _rows(
+        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s and size < %s order by size desc limit %s",
+        (tenant_id, size if size is not None else 2**62, limit),
+    )
+    return [_checkpoint(row) for row in rows]
+
+
 def newest_checkpoint(tenant_id: UUID, *, up_to: int | None = None) -> CheckpointRow | None:
     """Return the tenant's newest checkpoint (of at most `up_to` records), or None."""
     rows = _rows(
