@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections, transaction
+from django.db.models.functions import Now
 from prometheus_client import Counter, Gauge
 
 from apps.bus import selectors
@@ -177,7 +178,7 @@ class Delivery:
         return row.position if row else None
 
     def _advance(self, position: int) -> None:
-        Cursor.objects.filter(subscriber=self.subscriber.name).update(position=position)
+        Cursor.objects.filter(subscriber=self.subscriber.name).update(position=position, updated_at=Now())
 
 
 def _connected() -> bool:
@@ -187,7 +188,7 @@ def _connected() -> bool:
         return False
 
 
-def run(subscriber: Subscriber, *, stop: threading.Event, woken: threading.Event, idle_s: float = 0.05) -> None:
+def run(subscriber: Subscriber, *, stop: threading.Event, woken: threading.Event, idle_s: float = 0.5) -> None:
     """Deliver to one subscriber until `stop`. Raises nothing: failures are counted, retried and parked."""
     delivery = Delivery(subscriber)
     while not stop.is_set():
