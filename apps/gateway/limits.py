@@ -63,7 +63,8 @@ class Limits:
 
 @dataclass(slots=True)
 class RowBudget:
-    """Rows that an operation may still have; whoever reads a list asks first and tells afterwards."""
+    """Rows that an operation may still have. Fields run side by side, so a reader reserves before it reads and gives
+    back what it did not need."""
 
     limit: int
     used: int = 0
@@ -73,13 +74,15 @@ class RowBudget:
         """Rows that are left."""
         return max(0, self.limit - self.used)
 
-    def share(self, wanted: int, among: int = 1) -> int:
-        """Return how many rows each of `among` readers may have that want `wanted` each."""
-        return min(wanted, self.left // max(1, among))
+    def reserve(self, wanted: int, among: int = 1) -> int:
+        """Take rows for `among` lists that want `wanted` each; return how many each of them may have."""
+        each = min(wanted, self.left // max(1, among))
+        self.used += each * among
+        return each
 
-    def spend(self, rows: int) -> None:
-        """Count rows that were read."""
-        self.used += rows
+    def settle(self, reserved: int, used: int) -> None:
+        """Give back what was reserved and not used."""
+        self.used += used - reserved
 
 
 class LimitExceeded(Exception):

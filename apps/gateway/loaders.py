@@ -62,13 +62,12 @@ class EdgeLoader(DataLoader[UUID, EdgePage]):
 
     async def batch_load_fn(self, keys: list[UUID]) -> list[EdgePage]:
         """Return the edges of these entities, in order; what rows are left is shared among them."""
-        each = self.rows.share(self.first, len(keys))
-        self.rows.spend(each * len(keys))
+        each = self.rows.reserve(self.first, len(keys))
         # One more than wanted is read: it tells whether there are more.
         found = await threads.run(
             self.ctx, graph.edges_of_many, self.ctx, keys, direction=self.direction, kind=self.kind, each=each + 1
         )
-        self.rows.spend(sum(min(each, len(edges)) for edges in found.values()) - each * len(keys))
+        self.rows.settle(each * len(keys), sum(min(each, len(edges)) for edges in found.values()))
         return [edge_page(self.viewer, found[key][:each], len(found[key]) > each) for key in keys]
 
 

@@ -174,8 +174,7 @@ async def _edges(
         return _edge_connection(EdgePage([], False), after)
     if after is None:
         return _edge_connection(await call.loaders.edges(UUID(entity.id), direction, wanted, count), after)
-    count = call.rows.share(count)
-    call.rows.spend(count)
+    count = call.rows.reserve(count)
     if not count:
         return _edge_connection(EdgePage([], True, end=after), after)
     try:
@@ -190,8 +189,10 @@ async def _edges(
             after=after,
         )
     except InvalidInput as error:
+        call.rows.settle(count, 0)
         call.warn("after", error.message)
         return _edge_connection(EdgePage([], False), after)
+    call.rows.settle(count, len(found.rows))
     return _edge_connection(edge_page(call.viewer, found.rows, found.has_next), after)
 
 

@@ -67,11 +67,10 @@ def _soft(call: Call, error: InvalidInput) -> InputError:
     return InputError(0, error.code, error.field, error.message)
 
 
-def _subgraph(call: Call, found: SubgraphRows) -> o.Subgraph:
+def _subgraph(call: Call, found: SubgraphRows, reserved: int = 0) -> o.Subgraph:
     """Return part of the graph as shown: an edge when both its ends are, and as many as the operation may have."""
-    call.rows.spend(len(found.nodes))
-    room = call.rows.left
-    call.rows.spend(min(room, len(found.edges)))
+    call.rows.settle(reserved, len(found.nodes))
+    room = call.rows.reserve(len(found.edges))
     nodes, withheld = call.viewer.entities(found.nodes)
     ids = {node.id for node in nodes}
     edges, _ = call.viewer.edges(found.edges[:room])
@@ -180,12 +179,13 @@ class Query(graphene.ObjectType):
     ) -> o.EntityConnection:
         """Return a page of entities. A filter on contents leaves out what this reader may not see in clear."""
         call = call_of(info)
-        count = call.rows.share(bounded(call, "first", first, 50, 1, MAX_PAGE))
-        if not count:
-            return _cut(o.EntityConnection, after)
         wanted = word(call, "kind", kind)
+        size = bounded(call, "first", first, 50, 1, MAX_PAGE)
         if kind is not None and wanted is None:
             return _nothing(o.EntityConnection)
+        count = call.rows.reserve(size)
+        if not count:
+            return _cut(o.EntityConnection, after)
         try:
             page = await threads.run(
                 call.ctx,
@@ -198,8 +198,9 @@ class Query(graphene.ObjectType):
                 count=_selected(info, "totalCount", "totalIsEstimate"),
             )
         except InvalidInput as error:
+            call.rows.settle(count, 0)
             return _nothing(o.EntityConnection, _soft(call, error))
-        call.rows.spend(len(page.rows))
+        call.rows.settle(count, len(page.rows))
         rows = list(zip(page.rows, page.cursors, strict=True))
         if _tells(filters):
             rows = [(row, cursor) for row, cursor in rows if call.viewer.treatment(row) is Treatment.CLEAR]
@@ -228,9 +229,12 @@ class Query(graphene.ObjectType):
         call = call_of(info)
         start = identifier(call, "id", id)
         far = bounded(call, "hops", hops, 1, 1, MAX_HOPS)
-        most = call.rows.share(bounded(call, "first", first, 200, 1, MAX_SUBGRAPH))
-        if start is None or not most:
-            return o.Subgraph(nodes=[], edges=[], truncated=start is not None, withheld_count=0)
+        size = bounded(call, "first", first, 200, 1, MAX_SUBGRAPH)
+        if start is None:
+            return o.Subgraph(nodes=[], edges=[], truncated=False, withheld_count=0)
+        most = call.rows.reserve(size)
+        if not most:
+            return o.Subgraph(nodes=[], edges=[], truncated=True, withheld_count=0)
         try:
             found = await threads.run(
                 call.ctx,
@@ -242,8 +246,9 @@ class Query(graphene.ObjectType):
                 first=most,
             )
         except NotFound:
+            call.rows.settle(most, 0)
             return o.Subgraph(nodes=[], edges=[], truncated=False, withheld_count=0)
-        return _subgraph(call, found)
+        return _subgraph(call, found, most)
 
     @staticmethod
     @guarded("graph.entity.read")
@@ -291,14 +296,15 @@ class Query(graphene.ObjectType):
     ) -> o.SearchResult:
         """Return hits. What this reader may not see in clear is no hit: the match alone would tell its contents."""
         call = call_of(info)
-        count = call.rows.share(bounded(call, "first", first, 20, 1, MAX_HITS))
+        count = call.rows.reserve(bounded(call, "first", first, 20, 1, MAX_HITS))
         if not count:
             return _cut(o.SearchResult, after)
         try:
             page = await threads.run(call.ctx, graph.search, call.ctx, q=q, filters_=filters, first=count, after=after)
         except InvalidInput as error:
+            call.rows.settle(count, 0)
             return _nothing(o.SearchResult, _soft(call, error))
-        call.rows.spend(len(page.hits))
+        call.rows.settle(count, len(page.hits))
         hits = []
         for hit, cursor in zip(page.hits, page.cursors, strict=True):
             if call.viewer.treatment(hit.entity) is Treatment.CLEAR:
