@@ -26,7 +26,7 @@ class Layout:
     @classmethod
     def at(cls, var: str | os.PathLike[str]) -> "Layout":
         """Return the layout of `var`, which may be relative to the working folder or begin with `~`."""
-        return cls(Path(var).expanduser().absolute())
+        return cls(Path(var).expanduser().resolve())
 
     def create(self) -> "Layout":
         """Create the folders, readable by their owner only, and return the layout.

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 
+from intelgraph.embedded.console import Console
 from intelgraph.embedded.errors import EmbeddedError
 from intelgraph.embedded.layout import Layout
 from intelgraph.embedded.neo4j import EmbeddedNeo4j
@@ -17,15 +18,16 @@ def main() -> int:
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: asked.set())
+    console = Console()
     server = EmbeddedNeo4j(Layout.at(os.environ.get("VAR") or "var").root)
     try:
-        print("starting Neo4j", flush=True)
+        console.raw("starting Neo4j")
         server.start()
     except EmbeddedError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     try:
-        print(f"Neo4j answers at {server.url()}\n`make run` with the same VAR uses it. Ctrl-C stops it.", flush=True)
+        console.raw(f"Neo4j answers at {server.url()}\n`make run` with the same VAR uses it. Ctrl-C stops it.")
         while not asked.wait(POLL_S):
             if not server.running:
                 sys.stderr.write(f"Neo4j ended: {server.log_end()} (log: {server.log})\n")

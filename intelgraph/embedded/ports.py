@@ -50,6 +50,15 @@ def settle(services: Path, name: str) -> int:
         return port
 
 
+def reserve(services: Path, name: str, port: int) -> None:
+    """Record that `port` is the one of service `name`, so that `settle` gives it to no other."""
+    with held(services.with_name(f".{services.name}.lock")):
+        known = read_object(services)
+        others = {other: value for other, value in known.items() if value != port}
+        if known != others | {name: port}:
+            write_object(services, others | {name: port})
+
+
 def recorded(services: Path, name: str) -> int:
     """Return the recorded port of service `name`.
 

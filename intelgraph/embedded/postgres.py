@@ -57,13 +57,17 @@ class EmbeddedPostgres(EmbeddedServer):
         """The data folder (PGDATA)."""
         return self.folder / "data"
 
+    def identity(self) -> process.Identity:
+        """Return as whom the server runs: never as root, which PostgreSQL refuses. Raises EmbeddedError."""
+        return unprivileged.identity()
+
     def prepare(self) -> None:
         """Create the cluster if it is missing, end what a dead supervisor left, and write the configuration.
 
         Raises AlreadyRunning, or EmbeddedError when the data folder is of another major version.
         """
         self._take_folder()
-        self._identity = unprivileged.identity()
+        self._identity = self.identity()
         if self._identity.account is not None:
             self._open_for_account(self._identity.account)
         if self.data.exists():

@@ -270,6 +270,7 @@ def prepare(chosen: options.Options, lock: FileLock) -> None:
         raise EmbeddedError(
             f"port {chosen.port} is taken by another program; stop it, or choose another: make run PORT={ports.free_port()}"
         )
+    ports.reserve(chosen.layout.services, "web", chosen.port)
     process.adopt_orphans()
 
 

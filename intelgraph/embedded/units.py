@@ -14,7 +14,7 @@ from intelgraph.embedded.specs import PROJECT, ProcessSpec
 
 SHORTEST_DELAY_S, LONGEST_DELAY_S = 0.5, 15.0
 STEADY_AFTER_S = 20.0
-HOPELESS_AFTER = 6
+HOPELESS_AFTER = 5
 
 
 @dataclass(slots=True)
