@@ -34,9 +34,16 @@ OPTIONS: tuple[Option, ...] = (
     Option("IG_BASE_URL", "Address under which people reach the portal", "http://127.0.0.1:8000", required=True),
     Option("IG_VAR", "Folder for what the embedded services keep", "var"),
     Option("SECRET_KEY", "Signs sessions and tokens; at least 50 characters", required=True, secret=True),
-    Option("IG_KEY_SECRET", "Encrypts private keys and stored secrets at rest", required=True, secret=True),
     Option(
-        "IG_SIGNING_KEY", "PEM file of the ECDSA P-256 signing key; unset: one is made and kept encrypted", secret=True
+        "IG_KEY_SECRET",
+        "Encrypts private keys and stored secrets at rest; several, comma-separated: the first encrypts, all decrypt",
+        required=True,
+        secret=True,
+    ),
+    Option(
+        "IG_SIGNING_KEY",
+        "PEM file of the ECDSA P-256 signing key, or `command:PROGRAM` in front of one; unset: one is made and kept encrypted",
+        secret=True,
     ),
     Option("DATABASE_URL", "PostgreSQL as the application role (`ig_app`)", required=True, secret=True),
     Option("DATABASE_OWNER_URL", "PostgreSQL as the owner role (`ig_owner`), for migrations only", secret=True),
@@ -48,7 +55,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("REDIS_URL", "Redis: cache, wake-ups, fan-out, task queue", required=True, secret=True),
     Option("NEO4J_URL", "Bolt address of Neo4j 5 with user and password; unset: traversal runs on SQL", secret=True),
-    Option("IG_NEO4J_MAX_LAG", "Events of a tenant that Neo4j may be behind and still answer its traversals; `0`: none", "0"),
+    Option(
+        "IG_NEO4J_MAX_LAG",
+        "Events of a tenant that Neo4j may be behind and still answer its traversals; `0`: none",
+        "0",
+    ),
     Option("OBJECT_STORE_URL", "Bucket: `file:`, `s3:`, `gs:` or `az:`", "file:var/objects", required=True),
     Option("PROMETHEUS_URL", "Prometheus to read measurements from"),
     Option("OTEL_EXPORTER_OTLP_ENDPOINT", "Collector that traces are sent to; unset: traces stay in the process"),

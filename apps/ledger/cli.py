@@ -31,6 +31,20 @@ def _prove(options: argparse.Namespace) -> int:
     return 0
 
 
+def _checkpoint(options: argparse.Namespace) -> int:
+    try:
+        exported = offline.read_export(options.file, verifier.KeyRing())
+        note = exported.note(options.size, 0) if options.size is not None else exported.newest()
+        pem = exported.key_of(note)
+        for suffix, data in ((".note", note.note.encode()), (".sig", note.signature), (".pem", pem.encode())):
+            Path(f"{options.out}{suffix}").write_bytes(data)
+    except (verifier.BadInput, offline.CannotProve, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.out}.note {options.out}.sig {options.out}.pem")
+    return 0
+
+
 def _script(options: argparse.Namespace) -> int:
     sys.stdout.write(Path(verifier.__file__).read_text(encoding="utf-8"))
     return 0
@@ -56,6 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
     prove.add_argument("--out", type=Path, help="write the proof here instead of to standard output")
     prove.add_argument("--json", action="store_true", help="proofs are always JSON; accepted for uniformity")
     prove.set_defaults(run=_prove)
+    checkpoint = commands.add_parser("checkpoint", help="take a checkpoint out of an export, for openssl")
+    checkpoint.add_argument("file", type=Path, help="ledger export")
+    checkpoint.add_argument("--size", type=int, help="the checkpoint over this many records; default: the newest")
+    checkpoint.add_argument("--out", required=True, help="writes OUT.note, OUT.sig and OUT.pem")
+    checkpoint.set_defaults(run=_checkpoint)
     script = commands.add_parser("script", help="print the stand-alone verifier, to be copied anywhere")
     script.set_defaults(run=_script)
     return parser

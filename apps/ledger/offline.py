@@ -49,6 +49,20 @@ class Exported:
             raise CannotProve(f"the export holds no checkpoint {wanted}")
         return self.checkpoints[min(fitting)]
 
+    def newest(self) -> SignedNote:
+        """Return the checkpoint over the most records. Raises CannotProve when there is none."""
+        if not self.checkpoints:
+            raise CannotProve("the export holds no checkpoint")
+        return self.checkpoints[max(self.checkpoints)]
+
+    def key_of(self, note: SignedNote) -> str:
+        """Return the public key, PEM, that the export names for a checkpoint. Raises CannotProve when it names none."""
+        key_id = note.note.splitlines()[6]
+        for document in self.keys:
+            if document.get("key_id") == key_id:
+                return str(document["public_key_pem"])
+        raise CannotProve(f"the export does not carry the key {key_id}")
+
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as raw:

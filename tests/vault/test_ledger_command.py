@@ -4,30 +4,18 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.vault.installations import ROOT, Installation, copy_of, filled
+from tests.vault.installations import ROOT, Installation
 
 pytestmark = pytest.mark.slow
 ALPHA = "(select id from tenants_tenant where slug = 'alpha')"
 RECORD = f"(select record_id from ledger_link where tenant_id = {ALPHA} and number = 17)"
 FORGED = "convert_to(replace(convert_from(body, 'UTF8'), 'reason 17', 'reason 71'), 'UTF8')"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with filled(tmp_path_factory.mktemp("installation")) as installation:
-        yield installation
-
-
-@pytest.fixture
-def damaged(whole: Installation, tmp_path: Path) -> Iterator[Installation]:
-    with copy_of(whole, tmp_path) as copy:
-        yield copy
 
 
 def alpha(report: dict[str, Any]) -> dict[str, Any]:
@@ -374,3 +362,23 @@ def test_an_export_goes_to_standard_output_too(whole: Installation) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout.splitlines()[0])["format"] == "intelgraph-ledger-export"
     assert "end" in json.loads(done.stdout.splitlines()[-1])
+
+
+def test_processes_that_start_at_once_make_one_key(damaged: Installation) -> None:
+    damaged.sql("delete from vault_signing_key")
+    with ThreadPoolExecutor(3) as pool:
+        ended = list(pool.map(lambda _: damaged.run("manage.py", "signing_key", "ensure"), range(3)))
+    assert {done.returncode for done in ended} == {0}
+    assert len({done.stdout for done in ended}) == 1
+    assert damaged.sql("select count(*) from vault_signing_key") == [(1,)]
+
+
+def test_no_key_no_signature(damaged: Installation) -> None:
+    damaged.sql("delete from vault_signing_key")
+    done = damaged.manage("ledger", "checkpoint")
+    assert (done.returncode, done.stderr) == (2, "error: there is no active signing key\n")
+    damaged.manage("signing_key", "ensure")
+    damaged.sql("update vault_signing_key set private_sealed = overlay(private_sealed placing 'AAAA' from 30)")
+    done = damaged.manage("ledger", "checkpoint")
+    assert done.returncode == 2
+    assert "cannot be opened: altered" in done.stderr

@@ -27,6 +27,7 @@ class Command(BaseCommand):
     """Verify, checkpoint and export ledgers."""
 
     help = "Verify the ledgers against rows, signatures and copies; sign checkpoints; export."
+    requires_system_checks = ()  # they load every page and schema, which this command does not need
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare `verify`, `checkpoint` and `export`."""

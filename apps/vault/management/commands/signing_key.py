@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """Make, rotate and list signing keys."""
 
     help = "Make, rotate and list the platform's signing keys."
+    requires_system_checks = ()  # they load every page and schema, which this command does not need
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare `ensure`, `rotate`, `list` and `public`."""
