@@ -102,12 +102,16 @@ def prove(
     if record is None:
         raise NotProvable(f"there is no record {number}", field="number")
     checkpoint = selectors.checkpoint_over(tenant_id, size if size is not None else number, exact=size is not None)
-    if checkpoint is None or checkpoint.size < number:
+    if checkpoint is None:
+        if size is not None:
+            raise NotProvable(f"no such checkpoint: {size}", field="size")
         raise NotProvable(
-            f"no checkpoint over record {number} is signed yet" if size is None else f"no such checkpoint: {size}",
-            field="number" if size is None else "size",
+            f"no checkpoint over record {number} is signed yet",
+            field="number",
             mend="Checkpoints are signed every minute; try again then.",
         )
+    if checkpoint.size < number:
+        raise NotProvable(f"the checkpoint of {size} records is older than record {number}", field="size")
     item = None
     if position is not None:
         if not 0 <= position < record.item_count:
