@@ -28,8 +28,20 @@ def _rows(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 def _linked(row: tuple[Any, ...]) -> LinkedRecord:
     position, tenant, number, record, event, type_, actor, at, body, leaf, prev, hash_, items, linked_at = row
     return LinkedRecord(
-        position, tenant, number, record, event, type_, actor, at, bytes(body), bytes(leaf), bytes(prev), bytes(hash_),
-        items, linked_at,
+        position,
+        tenant,
+        number,
+        record,
+        event,
+        type_,
+        actor,
+        at,
+        bytes(body),
+        bytes(leaf),
+        bytes(prev),
+        bytes(hash_),
+        items,
+        linked_at,
     )
 
 
@@ -45,7 +57,9 @@ def records(tenant_id: UUID, *, after: int = 0, up_to: int | None = None, limit:
     ]
 
 
-def newest(tenant_id: UUID, *, before: int | None = None, type_: str | None = None, limit: int = 50) -> list[LinkedRecord]:
+def newest(
+    tenant_id: UUID, *, before: int | None = None, type_: str | None = None, limit: int = 50
+) -> list[LinkedRecord]:
     """Return the newest records, newest first, below number `before`, of one event type if given."""
     type_filter = "and r.type = %s and r.tenant_id = l.tenant_id" if type_ else ""
     params: list[Any] = [tenant_id, before if before is not None else 2**62]
@@ -113,7 +127,9 @@ def items_of(tenant_id: UUID, record_id: int, *, after: int = -1, limit: int = 1
         " where tenant_id = %s and record_id = %s and position > %s order by position limit %s",
         (tenant_id, record_id, after, limit),
     )
-    return [(p, Item(ref_kind, ref_id, op, version, kind, bytes(c))) for p, ref_kind, ref_id, op, version, kind, c in rows]
+    return [
+        (p, Item(ref_kind, ref_id, op, version, kind, bytes(c))) for p, ref_kind, ref_id, op, version, kind, c in rows
+    ]
 
 
 def items_of_many(record_ids: Sequence[int]) -> dict[int, list[tuple[int, Item]]]:
@@ -132,7 +148,8 @@ def items_of_many(record_ids: Sequence[int]) -> dict[int, list[tuple[int, Item]]
 def history_of(tenant_id: UUID, ref_id: UUID, *, limit: int = 50) -> list[tuple[LinkedRecord, int, Item]]:
     """Return (record, item position, item) for the changes of one thing, newest first; only numbered records."""
     rows = _rows(
-        f"select {_COLUMNS}, i.position, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"
+        "select l.position, l.tenant_id, l.number, l.record_id, r.event_id, r.type, r.actor, r.at, r.body, r.leaf, l.prev,"
+        " l.hash, r.item_count, l.linked_at, i.position, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"
         " from ledger_item i join ledger_link l on l.record_id = i.record_id join ledger_record r on r.id = i.record_id"
         " where i.tenant_id = %s and i.ref_id = %s order by i.version desc limit %s",
         (tenant_id, ref_id, limit),
@@ -210,11 +227,11 @@ def tenants_with_records() -> list[UUID]:
 
 def waiting(tenant_id: UUID | None = None) -> Waiting:
     """Return how many committed records are not numbered yet, and the age of the oldest in seconds."""
-    where, params = ("and r.tenant_id = %s", [tenant_id]) if tenant_id else ("", [])
     rows = _rows(
         "select count(*), coalesce(extract(epoch from now() - min(r.at)), 0) from ledger_record r"
-        f" where not exists (select 1 from ledger_link l where l.record_id = r.id) {where}",
-        params,
+        " where (%s::uuid is null or r.tenant_id = %s)"
+        " and not exists (select 1 from ledger_link l where l.record_id = r.id)",
+        (tenant_id, tenant_id),
     )
     return Waiting(int(rows[0][0]), max(0.0, float(rows[0][1])))
 
@@ -231,7 +248,15 @@ def leaf_hashes(tenant_id: UUID, start: int, stop: int) -> list[bytes]:
     ]
 
 
-_CHECKPOINT = "tenant_id, size, root, head, at, key_id, note, signature, frontier"
+_CHECKPOINTS_UP = (
+    "select tenant_id, size, root, head, at, key_id, note, signature, frontier from ledger_checkpoint"
+    " where tenant_id = %s and size >= %s order by size limit %s"
+)
+_CHECKPOINTS_DOWN = (
+    "select tenant_id, size, root, head, at, key_id, note, signature, frontier from ledger_checkpoint"
+    " where tenant_id = %s and size <= %s order by size desc limit %s"
+)
+_MOST = 2**62
 
 
 def _checkpoint(row: tuple[Any, ...]) -> CheckpointRow:
@@ -241,35 +266,23 @@ def _checkpoint(row: tuple[Any, ...]) -> CheckpointRow:
 
 def checkpoints(tenant_id: UUID) -> list[CheckpointRow]:
     """Return the tenant's checkpoints, smallest first."""
-    rows = _rows(f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s order by size", (tenant_id,))
-    return [_checkpoint(row) for row in rows]
+    return [_checkpoint(row) for row in _rows(_CHECKPOINTS_UP, (tenant_id, 0, None))]
 
 
 def checkpoints_before(tenant_id: UUID, size: int | None, *, limit: int) -> list[CheckpointRow]:
     """Return at most `limit` checkpoints over fewer than `size` records (None: of all), newest first."""
-    rows = _rows(
-        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s and size < %s order by size desc limit %s",
-        (tenant_id, size if size is not None else 2**62, limit),
-    )
+    rows = _rows(_CHECKPOINTS_DOWN, (tenant_id, size - 1 if size is not None else _MOST, limit))
     return [_checkpoint(row) for row in rows]
 
 
 def newest_checkpoint(tenant_id: UUID, *, up_to: int | None = None) -> CheckpointRow | None:
     """Return the tenant's newest checkpoint (of at most `up_to` records), or None."""
-    rows = _rows(
-        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s and size <= %s"
-        " order by size desc limit 1",
-        (tenant_id, up_to if up_to is not None else 2**62),
-    )
+    rows = _rows(_CHECKPOINTS_DOWN, (tenant_id, up_to if up_to is not None else _MOST, 1))
     return _checkpoint(rows[0]) if rows else None
 
 
 def checkpoint_over(tenant_id: UUID, size: int, *, exact: bool = False) -> CheckpointRow | None:
     """Return the tenant's smallest checkpoint over at least `size` records (`exact`: of that size), or None."""
-    rows = _rows(
-        f"select {_CHECKPOINT} from ledger_checkpoint where tenant_id = %s and size >= %s"
-        " order by size limit 1",
-        (tenant_id, size),
-    )
+    rows = _rows(_CHECKPOINTS_UP, (tenant_id, size, 1))
     found = _checkpoint(rows[0]) if rows else None
     return None if found is not None and exact and found.size != size else found
