@@ -15,6 +15,8 @@ WEB_OPTIONS = (
     "intelgraph.asgi:application",
     *("--host", "127.0.0.1", "--no-server-header", "--log-level", "warning"),
     *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--lifespan", "on"),
+    # As large as the gateway takes (the server then refuses before it stores); no compression, which can be made to explode.
+    *("--ws-max-size", "262144", "--ws-per-message-deflate", "false"),
     *("--timeout-graceful-shutdown", "3"),
 )
 
