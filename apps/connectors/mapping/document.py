@@ -61,7 +61,7 @@ def load(text: bytes | str, *, name: str | None = None) -> dict[str, Any]:
     `name`, when given, is filled in, or must be the document's own. Raises MappingInvalid listing every problem with
     its path, such as `edges[0].from.kind`, and its mend.
     """
-    document = _parse(text.encode() if isinstance(text, str) else text)
+    document = parse(text.encode() if isinstance(text, str) else text)
     if not isinstance(document, dict):
         raise MappingInvalid([Problem("$", "a mapping is an object with fields", "Start with `name:` and `format:`.")])
     if name is not None and document.setdefault("name", name) != name:
@@ -86,7 +86,8 @@ def digest(document: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _parse(data: bytes) -> Any:
+def parse(data: bytes) -> Any:
+    """Return what YAML or JSON text holds, unchecked but for its bounds. Raises MappingInvalid when it cannot be read."""
     if len(data) > MAX_BYTES:
         raise MappingInvalid(
             [Problem("$", f"the mapping has {len(data)} bytes; at most {MAX_BYTES} are taken", "Shorten it.")]

@@ -19,6 +19,11 @@ from apps.core.routers import write_alias
 _NAME = re.compile(schema.NAME_PATTERN)
 
 
+def read_mapping(text: bytes) -> Any:
+    """Return what a mapping's text (YAML or JSON) holds, not checked yet. Raises MappingInvalid when it cannot be read."""
+    return documents.parse(text)
+
+
 def put_mapping(ctx: Context, *, name: str | None, text: bytes | str) -> tuple[MappingView, bool]:
     """Save a mapping (YAML or JSON) and return its newest version, and whether that is new.
 
