@@ -20,12 +20,12 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from apps.gateway import asgi as graphql  # noqa: E402
 from apps.gateway import health, scrape  # noqa: E402
-from apps.gateway.doors import HttpDoors  # noqa: E402
+from apps.gateway.doors import App, HttpDoors  # noqa: E402
 from apps.gateway.edge import Edge  # noqa: E402
 from apps.gateway.handler import Handler  # noqa: E402
 from apps.gateway.lifespan import Lifespan  # noqa: E402
 
-HTTP_DOORS = {
+HTTP_DOORS: dict[str, App] = {
     "/graphql": graphql.graphql(),
     "/healthz": health.live,
     "/readyz": health.ready,

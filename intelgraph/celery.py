@@ -27,7 +27,8 @@ SCHEDULE: Mapping[str, tuple[str, float]] = {
 
 app.autodiscover_tasks(lambda: [config.name for config in installed.get_app_configs()], force=True)
 app.conf.beat_schedule = {
-    name: {"task": task, "schedule": every_s, "options": {"expires": every_s}} for name, (task, every_s) in SCHEDULE.items()
+    name: {"task": task, "schedule": every_s, "options": {"expires": every_s}}
+    for name, (task, every_s) in SCHEDULE.items()
 }
 
 __all__ = ["SCHEDULE", "app"]

@@ -3,8 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.gateway.rest.api import urls as rest_urls
+
 urlpatterns = [
     path("admin/", admin.site.urls),
+    *rest_urls(),
     path("", include("apps.portal.urls")),
 ]
 

@@ -11,21 +11,35 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def answer(
-    scope: Mapping[str, Any], send: Send, status: int, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    scope: Mapping[str, Any],
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Send one answer; a HEAD request gets the headers only. Answers of the moment: no cache may keep them."""
-    merged = {"content-type": content_type, "content-length": str(len(body)), "cache-control": "no-store", **(headers or {})}
+    merged = {
+        "content-type": content_type,
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        **(headers or {}),
+    }
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in merged.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-async def answer_json(scope: Mapping[str, Any], send: Send, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
+async def answer_json(
+    scope: Mapping[str, Any], send: Send, status: int, value: Any, headers: Mapping[str, str] | None = None
+) -> None:
     """Send a JSON document."""
     await answer(scope, send, status, orjson.dumps(value), "application/json", headers)
 
 
-async def answer_problem(scope: Mapping[str, Any], send: Send, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+async def answer_problem(
+    scope: Mapping[str, Any], send: Send, status: int, detail: str, headers: Mapping[str, str] | None = None
+) -> None:
     """Send a problem (RFC 9457)."""
     request_id = scope.get("ig", {}).get("request_id", "")
     await answer(scope, send, status, encode(plain(status, detail, request_id=request_id)), MEDIA_TYPE, headers)

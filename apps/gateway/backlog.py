@@ -34,16 +34,26 @@ def _postgresql() -> Iterator[Metric]:
     with system_scope("core.metrics"):
         waiting = ledger.waiting()
         yield _gauge("ig_ledger_waiting_records", "Committed records that are not numbered yet", waiting.count)
-        yield _gauge("ig_ledger_waiting_age_seconds", "Age of the oldest record that is not numbered yet", waiting.oldest_s)
-        yield _gauge("ig_ledger_position", "Position of the newest numbered record of all tenants", ledger.head_position())
-        lag = GaugeMetricFamily("ig_bus_lag_events", "Events that a subscriber is behind the newest", labels=["subscriber"])
+        yield _gauge(
+            "ig_ledger_waiting_age_seconds", "Age of the oldest record that is not numbered yet", waiting.oldest_s
+        )
+        yield _gauge(
+            "ig_ledger_position", "Position of the newest numbered record of all tenants", ledger.head_position()
+        )
+        lag = GaugeMetricFamily(
+            "ig_bus_lag_events", "Events that a subscriber is behind the newest", labels=["subscriber"]
+        )
         for name, behind in projection_lag().items():
             lag.add_metric([name], behind)
         yield lag
         yield _gauge("ig_bus_parked_events", "Events that wait for somebody to replay or drop them", bus.parked_count())
         with connections["system"].cursor() as cursor:
             cursor.execute(_OLDEST_TRANSACTION)
-            yield _gauge("ig_database_oldest_transaction_seconds", "Age of the oldest open transaction", float(cursor.fetchone()[0]))
+            yield _gauge(
+                "ig_database_oldest_transaction_seconds",
+                "Age of the oldest open transaction",
+                float(cursor.fetchone()[0]),
+            )
 
 
 def _redis() -> Iterator[Metric]:
@@ -65,8 +75,14 @@ class Backlog:
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families as they are now."""
         yield InfoMetricFamily(
-            "ig_build", "The release that runs",
-            value={"version": SERVICE_VERSION, "api_version": API_VERSION, "mode": conf.get()["IG_MODE"], "region": conf.get().region},
+            "ig_build",
+            "The release that runs",
+            value={
+                "version": SERVICE_VERSION,
+                "api_version": API_VERSION,
+                "mode": conf.get()["IG_MODE"],
+                "region": conf.get().region,
+            },
         )
         up = GaugeMetricFamily("ig_source_up", "1 when this part could be measured", labels=["source"])
         for name, source in SOURCES:

@@ -53,7 +53,10 @@ class Edge:
         began = time.perf_counter()
         measures.IN_FLIGHT.inc()
         with tracing.start_as_current_span(
-            method, context=remote_parent(headers), kind=SpanKind.SERVER, record_exception=False,
+            method,
+            context=remote_parent(headers),
+            kind=SpanKind.SERVER,
+            record_exception=False,
             set_status_on_exception=False,
             attributes={
                 "http.request.method": method,
@@ -67,7 +70,9 @@ class Edge:
             try:
                 await self.app(scope, receive, answer.send)
             except Exception as error:
-                log.error("request broke", method=method, path=scope["path"], request_id=facts["request_id"], exc_info=error)
+                log.error(
+                    "request broke", method=method, path=scope["path"], request_id=facts["request_id"], exc_info=error
+                )
                 if not answer.status:
                     await _broke(answer.send, facts["request_id"])
                 else:
@@ -89,8 +94,14 @@ class Edge:
                     span.set_status(Status(StatusCode.ERROR))
                 if route not in QUIET or status >= 400:
                     log.info(
-                        "request", method=method, path=scope["path"], route=route, status=status or 499,
-                        ms=round(seconds * 1000, 1), request_id=facts["request_id"], tenant=facts.get("tenant"),
+                        "request",
+                        method=method,
+                        path=scope["path"],
+                        route=route,
+                        status=status or 499,
+                        ms=round(seconds * 1000, 1),
+                        request_id=facts["request_id"],
+                        tenant=facts.get("tenant"),
                         actor=facts.get("actor"),
                     )
 
@@ -119,6 +130,10 @@ class _Answer:
 
 async def _broke(send: Send, request_id: str) -> None:
     body = encode(plain(500, "An internal error happened; tell us the request id.", request_id=request_id))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
     await send({"type": "http.response.start", "status": 500, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -32,8 +32,8 @@ UPLOADS = re.compile(r"^/api/v1/ingest/[^/]+$")
 FORM_OVERHEAD_BYTES = 64 * 1024
 READ_TIMEOUT_S = 60.0
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 
 class BodyTooLarge(Exception):
@@ -164,10 +164,11 @@ class Handler(ASGIHandler):
         set_script_prefix(get_script_prefix(scope))
         await signals.request_started.asend(sender=self.__class__, scope=scope)
         request, error = self.create_request(scope, body)
-        if request is None:
+        if request is None or error is not None:
             body.close()
-            await self.send_response(error, send)
-            await sync_to_async(error.close)()
+            refusal = error or HttpResponseBadRequest()
+            await self.send_response(refusal, send)
+            await sync_to_async(refusal.close)()
             return
         answering = asyncio.create_task(self._answer(request, send))
         listening = asyncio.create_task(self.listen_for_disconnect(receive))
@@ -199,9 +200,18 @@ class Handler(ASGIHandler):
 async def _too_large(scope: MutableMapping[str, Any], send: Send) -> None:
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     body = encode(
-        plain(413, f"the body is larger than {limit} bytes", request_id=scope.get("ig", {}).get("request_id", ""),
-              limit="body_bytes", bound=limit)
+        plain(
+            413,
+            f"the body is larger than {limit} bytes",
+            request_id=scope.get("ig", {}).get("request_id", ""),
+            limit="body_bytes",
+            bound=limit,
+        )
     )
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": body})

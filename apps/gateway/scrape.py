@@ -31,7 +31,9 @@ def may_read(ip: str, authorization: str, settings: conf.Settings) -> bool:
         return False
     if settings.embedded and address.is_loopback:
         return True
-    return any(address in ipaddress.ip_network(allowed, strict=False) for allowed in settings.items_of("IG_METRICS_FROM"))
+    return any(
+        address in ipaddress.ip_network(allowed, strict=False) for allowed in settings.items_of("IG_METRICS_FROM")
+    )
 
 
 async def metrics(scope: Mapping[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
@@ -40,7 +42,9 @@ async def metrics(scope: Mapping[str, Any], receive: Callable[[], Awaitable[dict
         return
     headers = arrivals.headers_of(scope)
     if not may_read(arrivals.ip_of(scope, headers), headers.get("authorization", ""), conf.get()):
-        await answer_problem(scope, send, 401, "metrics need the metrics token", {"WWW-Authenticate": 'Bearer realm="metrics"'})
+        await answer_problem(
+            scope, send, 401, "metrics need the metrics token", {"WWW-Authenticate": 'Bearer realm="metrics"'}
+        )
         return
     try:
         async with asyncio.timeout(WITHIN_S):
