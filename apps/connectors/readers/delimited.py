@@ -85,6 +85,8 @@ class DelimitedReader:
             self.columns, self.types = header, ("",) * len(header)
             return
         block = self.read(1)
+        while block is not None and block.rows in ([[""]], [[]]):
+            block = self.read(1)
         if block is None or not block.rows:
             why = block.errors[0].message if block and block.errors else "the source is empty"
             raise UnreadableSource(

@@ -20,7 +20,7 @@ _NAME = re.compile(schema.NAME_PATTERN)
 
 
 def read_mapping(text: bytes) -> Any:
-    """Return what a mapping's text (YAML or JSON) holds, not checked yet. Raises MappingInvalid when it cannot be read."""
+    """Return what a mapping's text (YAML or JSON) holds, not checked yet. Raises MappingInvalid for what is neither."""
     return documents.parse(text)
 
 
