@@ -12,6 +12,11 @@ def main() -> None:
 
         raise SystemExit(up(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "intelgraph.settings")
+    if "VAR" in os.environ:
+        os.environ.setdefault("IG_VAR", os.environ["VAR"])
+    from intelgraph.embedded.addresses import adopt  # before Django reads the environment
+
+    adopt(os.environ)  # a command typed beside `make run` works on its services
     from django.core.management import execute_from_command_line  # after the settings are named
 
     execute_from_command_line(sys.argv)
