@@ -20,9 +20,8 @@ if IG.embedded:
 SECURE = _base.scheme == "https"
 
 INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "intelgraph.admin_app.AdminApp",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -166,6 +165,14 @@ AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "apps.portal.errors.locked_out"
 OTP_TOTP_ISSUER = "IntelGraph"
+
+MESSAGE_TAGS = {20: "info", 25: "ok", 30: "warn", 40: "danger"}  # the tones of our notices
+
+UNFOLD = {
+    "SITE_TITLE": "IntelGraph admin",
+    "SITE_HEADER": "IntelGraph",
+    "SIDEBAR": {"navigation": "apps.portal.admin_pages.navigation"},
+}
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

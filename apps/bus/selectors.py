@@ -1,6 +1,7 @@
 """Reads of the bus: recorded events in order, how far each subscriber is, what is parked."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import accumulate
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import orjson
 
 from apps.bus.models import Cursor, Parked
 from apps.bus.types import Delivered
+from apps.core.sockets import SUBSCRIBERS
 from apps.ledger import selectors as ledger
 from apps.ledger.types import LinkedRecord
 
@@ -81,3 +83,17 @@ def behind(tenant_id: UUID, subscribers: Sequence[str]) -> dict[str, int]:
 def parked_count() -> int:
     """Return how many events wait for someone to replay or drop them (system scope)."""
     return Parked.objects.filter(state=Parked.State.PARKED).count()
+
+
+def lags() -> list[tuple[str, int, datetime | None]]:
+    """Return (subscriber, events it is behind the newest of all tenants, when it last moved) (system scope).
+
+    A subscriber that this release plugs and that has never run is behind by everything and has never moved.
+    """
+    newest = ledger.head_position()
+    known = {row.subscriber: row for row in Cursor.objects.all()}
+    names = sorted(known.keys() | {name for name, _ in SUBSCRIBERS.items()})
+    return [
+        (name, max(0, newest - known[name].position), known[name].updated_at) if name in known else (name, newest, None)
+        for name in names
+    ]

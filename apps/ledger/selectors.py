@@ -10,6 +10,10 @@ from django.db import connections
 from apps.core.routers import write_alias
 from apps.ledger import merkle
 from apps.ledger.chain import link_hash
+from apps.ledger.oversight import backlog as backlog
+from apps.ledger.oversight import links_of as links_of
+from apps.ledger.oversight import sequencer_state as sequencer_state
+from apps.ledger.oversight import told as told
 from apps.ledger.types import CheckpointRow, Item, LinkedRecord, TenantHead, Waiting
 
 _COLUMNS = (

@@ -130,6 +130,31 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A record found by its type; `number` is None and `hash` empty while it waits for the sequencer."""
+
+    record_id: int
+    tenant_id: UUID
+    type: str
+    actor: str
+    at: datetime
+    body: bytes
+    number: int | None
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SequencerState:
+    """Where the sequencer stands: newest position, its last tick, and the database session that leads (None: nobody)."""
+
+    position: int
+    at: datetime | None
+    age_s: float | None
+    leader_pid: int | None
+    leading_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The result of verifying one tenant's ledger; `covered` is the size of the largest checkpoint that holds."""
 

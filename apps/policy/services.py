@@ -11,9 +11,10 @@ def clearance(ctx: Context) -> Clearance:
     """Return what the caller may see in clear."""
     if ctx.actor.kind is ActorKind.SERVICE:
         return Clearance(rules.ROLE_CLEARANCE["owner"], ctx.purpose, machine=True)
-    return Clearance(
-        rules.cleared_classes(ctx.roles, ctx.scopes), ctx.purpose, machine=ctx.actor.kind is ActorKind.API_KEY
-    )
+    cleared = rules.cleared_classes(ctx.roles, ctx.scopes)
+    if ctx.tenant_id is None:
+        cleared |= rules.platform_classes(ctx.platform_roles)
+    return Clearance(cleared, ctx.purpose, machine=ctx.actor.kind is ActorKind.API_KEY)
 
 
 def decide(ctx: Context, action: str) -> Decision:
@@ -60,7 +61,9 @@ def require(ctx: Context, action: str) -> Decision:
     if ctx.actor.kind is ActorKind.ANONYMOUS:
         raise Unauthenticated(decision.reason, mend="send Authorization: Bearer with an API key, or sign in")
     if decision.step_up:
-        raise StepUpRequired(decision.reason, mend="confirm with your second factor, then send the request again", action=action)
+        raise StepUpRequired(
+            decision.reason, mend="confirm with your second factor, then send the request again", action=action
+        )
     raise Forbidden(decision.reason, action=action, rule=decision.rule)
 
 

@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from django.db.models import Count
+
 from apps.core.scope import system_scope
 from apps.tenants.models import Tenant
-from apps.tenants.types import TenantInfo
+from apps.tenants.types import TenantInfo, TenantStatus
 
 
 def _info(row: Tenant) -> TenantInfo:
@@ -44,3 +46,10 @@ def everyone() -> list[TenantInfo]:
     """Return all tenants, by slug."""
     with system_scope("tenants.resolve"):
         return [_info(row) for row in Tenant.objects.order_by("slug")]
+
+
+def count_by_status() -> dict[str, int]:
+    """Return how many tenants there are in each status; statuses that none has are there with 0."""
+    with system_scope("tenants.resolve"):
+        counted = dict(Tenant.objects.order_by().values_list("status").annotate(Count("id")))
+    return {status.value: counted.get(status.value, 0) for status in TenantStatus}

@@ -1,0 +1,125 @@
+"""The admin's front page: how the platform stands, in figures that are read when somebody looks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apps.bus import selectors as bus
+from apps.core.transactions import oldest_transaction
+from apps.ledger import selectors as ledger
+from apps.portal.figures import grouped
+from apps.portal.types import Badge, Stat, Tone
+from apps.tenants import selectors as tenants
+
+WAITING_WARN_S = 5.0
+TRANSACTION_WARN_S = 30.0
+LAG_WARN = 1_000
+NOW = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a subscriber is behind."""
+
+    subscriber: str
+    behind: int
+    moved_at: object
+    badge: Badge
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the front page shows: figures, tenants by status, subscribers."""
+
+    stats: tuple[Stat, ...]
+    tenants: tuple[tuple[str, int], ...]
+    lags: tuple[Lag, ...]
+    troubles: tuple[str, ...]
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else grouped(round(value))
+
+
+def _badge(behind: int, moved_at: object) -> Badge:
+    if moved_at is None:
+        return Badge("never ran", Tone.WARN, "circle-dashed")
+    if behind > LAG_WARN:
+        return Badge("behind", Tone.WARN, "triangle-alert")
+    return Badge("in step", Tone.OK, "circle-check") if behind == 0 else Badge("catching up", Tone.INFO, "refresh-cw")
+
+
+def now(address: Callable[[str], str]) -> Standing:
+    """Return how the platform stands (system scope). `address` turns `app.model` into the address of its list."""
+    sequencer = ledger.sequencer_state()
+    waiting = ledger.backlog()
+    oldest = oldest_transaction()
+    parked = bus.parked_count()
+    lags = tuple(Lag(name, behind, moved, _badge(behind, moved)) for name, behind, moved in bus.lags())
+    by_status = tenants.count_by_status()
+    leads = sequencer.leader_pid is not None
+    troubles = []
+    if not leads:
+        troubles.append(
+            "No sequencer leads: records are kept, but get no number and reach no subscriber. Start a relay."
+        )
+    if waiting.oldest_s > WAITING_WARN_S:
+        troubles.append(f"The oldest record has waited {_seconds(waiting.oldest_s)} s for its number.")
+    if parked:
+        troubles.append(f"{grouped(parked)} parked {'event waits' if parked == 1 else 'events wait'} for a decision.")
+    if oldest.age_s > TRANSACTION_WARN_S:
+        troubles.append(f"A transaction has been open for {_seconds(oldest.age_s)} s; vacuum cannot pass it.")
+    stats = (
+        Stat(
+            "Sequencer",
+            "leads" if leads else "nobody leads",
+            window=NOW,
+            icon="shield-check" if leads else "shield-alert",
+            note=f"session {sequencer.leader_pid}" if leads else "a relay must run",
+            href=address("ledger.sequencer"),
+        ),
+        Stat(
+            "Records numbered",
+            grouped(sequencer.position),
+            "records",
+            "since the start",
+            "all tenants",
+            icon="scroll-text",
+            href=address("ledger.record"),
+        ),
+        Stat(
+            "Records waiting",
+            grouped(waiting.count),
+            "records",
+            NOW,
+            f"oldest {_seconds(waiting.oldest_s)} s",
+            icon="clock",
+            href=address("ledger.record"),
+        ),
+        Stat(
+            "Furthest behind",
+            grouped(max((lag.behind for lag in lags), default=0)),
+            "events",
+            NOW,
+            "of all subscribers",
+            icon="radio",
+            href=address("bus.cursor"),
+        ),
+        Stat(
+            "Parked events",
+            grouped(parked),
+            "events",
+            NOW,
+            "to replay or drop",
+            icon="inbox",
+            href=f"{address('bus.parked')}?state=parked",
+        ),
+        Stat(
+            "Oldest transaction",
+            _seconds(oldest.age_s),
+            "s",
+            NOW,
+            "all sessions" if oldest.of_all else "our own sessions only: grant pg_read_all_stats",
+            icon="database",
+        ),
+    )
+    return Standing(stats, tuple(by_status.items()), lags, tuple(troubles))
