@@ -67,5 +67,6 @@ def shell_of(request: HttpRequest) -> Shell | None:
             lambda action: door.may(ctx, action), place.page, lambda name: reverse(f"portal:{name}", args=[slug])
         ),
         search_href=reverse("portal:entities" if can_search else "portal:ledger", args=[slug]),
+        live=door.may(ctx, "graph.changes.subscribe"),
         palette_href=reverse("portal:palette", args=[slug]),
     )

@@ -5,13 +5,14 @@ the tenant in the address or answers 404 (a stranger is not told that it exists)
 opens the tenant's scope, and turns refusals into pages that say what to do next.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -142,11 +143,16 @@ def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
     return wrap
 
 
-def streamed(ctx: Context, parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield `parts`, each made in the scope of the context's tenant: a streamed answer outlives its view."""
-    while True:
+async def streamed(ctx: Context, parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield `parts`, each made in the scope of the context's tenant: a streamed answer outlives its view.
+
+    The parts block, so they are made in the request's thread; the event loop only sends them.
+    """
+
+    def following() -> bytes | None:
         with tenancy.enter(ctx):
-            part = next(parts, None)
-        if part is None:
-            return
+            return next(parts, None)
+
+    pull = sync_to_async(following, thread_sensitive=True)
+    while (part := await pull()) is not None:
         yield part

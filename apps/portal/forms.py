@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 
+from apps.core.ids import new_id
+
 
 class SignInForm(forms.Form):
     """E-mail address and password."""
@@ -104,3 +106,34 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(word: str) -> Any:
     raise _NotTaken(f"{word} is not JSON. Write a number, or text in quotes.")
+
+
+class ImportForm(forms.Form):
+    """A file to bring in, and how."""
+
+    key = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    file = forms.FileField(
+        label="File",
+        help_text="STIX bundle, CSV or JSON Lines, plain or gzipped.",
+        error_messages={"required": "Choose a file.", "empty": "The file is empty. Choose another one."},
+    )
+    mapping = forms.ChoiceField(
+        label="Mapping",
+        help_text="Says what becomes of each row: which entities, which relations, which tags.",
+        error_messages={"invalid_choice": "There is no such mapping. Choose one of the list."},
+    )
+    on_error = forms.ChoiceField(
+        label="When a row is wrong",
+        choices=[("keep", "Keep the good rows, list the others"), ("refuse", "Check everything first, refuse all")],
+        initial="keep",
+    )
+    dry_run = forms.BooleanField(label="Only show what would be written", required=False)
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, mappings: list[tuple[str, str]], **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {"key": str(new_id()), "mapping": "stix"})
+        super().__init__(*args, **kwargs)
+        field = self.fields["mapping"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = mappings

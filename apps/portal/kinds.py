@@ -33,6 +33,6 @@ _ICONS = {
 
 
 def icon_of(kind: str) -> str:
-    """Return the icon of a kind, however it is written: `attack-pattern`, `AttackPattern`, `x-mitre-tactic`."""
-    letters = "".join(c for c in kind.lower().removeprefix("x-mitre-") if c.isalnum())
-    return _ICONS.get(letters, "circle-dot")
+    """Return the icon of a kind, however it is written: `attack-pattern`, `AttackPattern`, `x-mitre-tactic`, `MitreTactic`."""
+    letters = "".join(c for c in kind.lower() if c.isalnum())
+    return _ICONS.get(letters.removeprefix("x").removeprefix("mitre"), _ICONS.get(letters, "circle-dot"))

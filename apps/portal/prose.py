@@ -9,6 +9,11 @@ from dataclasses import dataclass
 _MARK = re.compile(r"\[([^\[\]\n]{1,300})\]\((https?://[^\s()<>\"]{1,2000})\)|\(Citation: ([^()\n]{1,200})\)")
 
 
+_TARGET = re.compile(r"\]\(https?:[^)\s]*\)?")
+_CITED = re.compile(r"\s?\(Citation:[^()]*\)?")
+_LEFTOVERS = re.compile(r"[\[\]]")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A stretch of text: plain, a link (`href`), or the name of a cited source and its number (`cited`, else 0)."""
@@ -16,6 +21,26 @@ class Part:
     text: str
     href: str = ""
     cited: int = 0
+
+
+def snippet(text: str, name: str) -> tuple[tuple[str, bool], ...]:
+    """Return a search snippet as stretches, and whether each is what was searched for (between STX and ETX).
+
+    Link targets, citations and a repetition of the name at the start are left out.
+    """
+    plain = _LEFTOVERS.sub("", _CITED.sub("", _TARGET.sub("", text)))
+    bare = plain.replace("\x02", "").replace("\x03", "")
+    if name and bare.startswith(name):
+        at, seen = 0, 0
+        while seen < len(name):
+            seen += plain[at] not in "\x02\x03"
+            at += 1
+        plain = plain[at:].lstrip("\x03 ·")
+    parts: list[tuple[str, bool]] = []
+    for piece in plain.split("\x02"):
+        on, separator, off = piece.partition("\x03")
+        parts += [(on, True), (off, False)] if separator else [(piece, False)]
+    return tuple(part for part in parts if part[0])
 
 
 def paragraphs(text: str) -> tuple[tuple[Part, ...], ...]:

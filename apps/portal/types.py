@@ -1,7 +1,7 @@
 """What the components of `templates/components/` take: small values, made by views, free of Django."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -311,5 +311,4 @@ class Shell:
     sections: tuple[NavSection, ...] = ()
     search_href: str = ""
     palette_href: str = ""
-    banner: str = ""
-    live: Mapping[str, str] = field(default_factory=dict)
+    live: bool = False

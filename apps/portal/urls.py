@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.portal.views import account, editing, entities, front, gallery, home, ledger, texts
+from apps.portal.views import account, editing, entities, front, gallery, home, imports, ledger, texts
 
 app_name = "portal"
 ENTITY = "t/<slug:slug>/entities/<uuid:entity_id>/"
@@ -23,6 +23,11 @@ urlpatterns = [
     path(f"{ENTITY}edit/", editing.edit, name="edit"),
     path(f"{ENTITY}delete/", editing.delete, name="delete"),
     path(f"{ENTITY}relations/<str:direction>/<str:kind>/", entities.relations, name="relations"),
+    path("t/<slug:slug>/imports/", imports.imports, name="imports"),
+    path("t/<slug:slug>/imports/new/", imports.import_new, name="import-new"),
+    path("t/<slug:slug>/imports/<uuid:job_id>/", imports.import_page, name="import"),
+    path("t/<slug:slug>/imports/<uuid:job_id>/cancel/", imports.import_cancel, name="import-cancel"),
+    path("t/<slug:slug>/imports/<uuid:job_id>/errors/", imports.import_errors, name="import-errors"),
     path("t/<slug:slug>/ledger/", ledger.ledger_page, name="ledger"),
     path("t/<slug:slug>/ledger/export/", ledger.export_file, name="ledger-export"),
     path("t/<slug:slug>/ledger/<int:number>/", ledger.record_page, name="record"),

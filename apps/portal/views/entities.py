@@ -13,7 +13,7 @@ from apps.core.scope import require_tenant_id
 from apps.graph import selectors as graph
 from apps.graph.types import EdgeRow, EntityRow
 from apps.policy import services as policy
-from apps.portal import door, dossier, kinds, licences, shown, wording
+from apps.portal import door, dossier, kinds, licences, prose, shown, wording
 from apps.portal.context import density_of
 from apps.portal.tables import ListQuery, Table
 from apps.portal.types import Badge, Cell, Column, Crumb, Empty, Filter, Option, Row, Withheld
@@ -37,7 +37,7 @@ def _row(ctx: Context, seen: shown.Shown, snippet: str = "") -> Row:
         seen.name,
         href=reverse("portal:entity", args=[ctx.tenant_slug, row.id]),
         icon=kinds.icon_of(row.kind),
-        snippet=_marked(snippet) if seen.clear else (),
+        snippet=prose.snippet(snippet, row.name) if seen.clear else (),
     )
     return Row(
         str(row.id),
@@ -52,15 +52,6 @@ def _row(ctx: Context, seen: shown.Shown, snippet: str = "") -> Row:
     )
 
 
-def _marked(snippet: str) -> tuple[tuple[str, bool], ...]:
-    """Return a search snippet as stretches; those between STX and ETX are what was searched for."""
-    parts: list[tuple[str, bool]] = []
-    for piece in snippet.split("\x02"):
-        on, separator, off = piece.partition("\x03")
-        parts += [(on, True), (off, False)] if separator else [(piece, False)]
-    return tuple(part for part in parts if part[0])
-
-
 def _rows(ctx: Context, found: list[tuple[EntityRow, str]]) -> tuple[tuple[Row, ...], Withheld | None]:
     clearance, salt = policy.clearance(ctx), require_tenant_id().bytes
     seen = [(shown.entity(row, clearance, salt), snippet) for row, snippet in found]
@@ -69,11 +60,12 @@ def _rows(ctx: Context, found: list[tuple[EntityRow, str]]) -> tuple[tuple[Row, 
     return tuple(_row(ctx, one, snippet) for one, snippet in seen if not one.withheld), mark
 
 
-def _kind_filter(ctx: Context, chosen: str) -> Filter:
-    counted = graph.graph_summary(ctx).kinds
-    options = [Option(kind, kind, count) for kind, count in counted[:CHIPS]]
-    if chosen and chosen not in {option.value for option in options}:
-        options.insert(0, Option(chosen, chosen, dict(counted).get(chosen)))
+def _kind_filter(ctx: Context, chosen: str, *, counted: bool) -> Filter:
+    known = graph.graph_summary(ctx).kinds
+    shown_first = known[:CHIPS]
+    if chosen and chosen not in {kind for kind, _ in shown_first}:
+        shown_first = [(chosen, dict(known).get(chosen, 0)), *shown_first]
+    options = [Option(kind, kind, count if counted else None) for kind, count in shown_first]
     return Filter("kind", "Kind", tuple(options), chosen)
 
 
@@ -119,7 +111,7 @@ def entities(request: HttpRequest, ctx: Context) -> HttpResponse:
         columns=tuple(replace(column, sortable=False) for column in COLUMNS) if query.q else COLUMNS,
         rows=rows,
         empty=_empty(ctx, query, problem),
-        filters=(_kind_filter(ctx, query.filters.get("kind", "")),),
+        filters=(_kind_filter(ctx, query.filters.get("kind", ""), counted=not query.q),),
         search_label="Search entities",
         search_hint="Name, alias, key or words of the description",
         next_cursor=cursor,
