@@ -117,7 +117,10 @@ class _Answer:
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
-            headers = list(message.get("headers") or [])
+            headers = [
+                (name, security_headers.plain_caching(value) if name.lower() == b"cache-control" else value)
+                for name, value in message.get("headers") or ()
+            ]
             present = {bytes(name).lower() for name, _ in headers}
             headers += security_headers.missing(present)
             if b"x-request-id" not in present:

@@ -14,15 +14,15 @@ import io
 import re
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from typing import Any, cast
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http import FileResponse, HttpRequest, HttpResponseBadRequest
+from django.http import FileResponse, HttpRequest, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -188,6 +188,12 @@ class Handler(ASGIHandler):
             finally:
                 body.close()
 
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+        """Send an answer; files and other blocking iterators are read in a thread, part by part."""
+        if isinstance(response, StreamingHttpResponse) and not response.is_async:
+            response.streaming_content = _from_thread(cast(Iterator[bytes], response.streaming_content))
+        await super().send_response(response, send)
+
     async def _answer(self, request: HttpRequest, send: Send) -> HttpResponseBase:
         response: HttpResponseBase = await sync_to_async(self.get_response)(request)
         response._handler_class = self.__class__  # type: ignore[attr-defined]
@@ -195,6 +201,15 @@ class Handler(ASGIHandler):
             response.block_size = self.chunk_size
         await self.send_response(response, send)
         return response
+
+
+def _next_part(parts: Iterator[bytes]) -> bytes | None:
+    return next(parts, None)
+
+
+async def _from_thread(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (part := await sync_to_async(_next_part)(parts)) is not None:
+        yield part
 
 
 async def _too_large(scope: MutableMapping[str, Any], send: Send) -> None:

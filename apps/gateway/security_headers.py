@@ -27,6 +27,15 @@ ALWAYS: Mapping[bytes, bytes] = {
 }
 
 
+def plain_caching(value: bytes) -> bytes:
+    """Return a Cache-Control value without what says nothing: beside `no-store` all else is moot (RFC 9111 section
+    5.2.2.5), and `public` only matters for answers to requests with credentials, of which we keep none in caches."""
+    directives = [part.strip() for part in value.split(b",")]
+    if b"no-store" in directives:
+        return b"no-store"
+    return b", ".join(part for part in directives if part != b"public") or value
+
+
 def missing(present: set[bytes]) -> list[tuple[bytes, bytes]]:
     """Return the headers to add to an answer whose header names (lower case) are `present`."""
     added = [(name, value) for name, value in ALWAYS.items() if name not in present]

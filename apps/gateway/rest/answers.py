@@ -15,6 +15,7 @@ from apps.core import problem
 from apps.core.errors import IgError
 from apps.core.telemetry import get_logger
 from apps.gateway.middleware import request_id_of
+from apps.gateway.rest import uploads
 from apps.gateway.security_headers import DATA_POLICY
 
 log = get_logger(__name__)
@@ -54,6 +55,17 @@ def plain_problem(
 
 def refusal(request: HttpRequest, error: Any) -> HttpResponse:
     """Return the answer to any exception that a door, a service or a parser raised.
+
+    When most of an upload is still to come, the answer closes the connection.
+    """
+    answer = _told(request, error)
+    if not uploads.leave(request):
+        answer["Connection"] = "close"
+    return answer
+
+
+def _told(request: HttpRequest, error: Any) -> HttpResponse:
+    """Return the problem for an error.
 
     Expected refusals keep their words; what nobody expected is logged and told by its request id only.
     """

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import orjson
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, re_path
 from ninja import NinjaAPI
@@ -52,9 +53,14 @@ def document() -> dict[str, Any]:
     return openapi.finished(api.get_openapi_schema(path_prefix=f"{PREFIX}/"))
 
 
+@cache
+def _encoded() -> bytes:
+    return orjson.dumps(document(), option=orjson.OPT_INDENT_2)
+
+
 def openapi_json(request: HttpRequest) -> HttpResponse:
     """`GET /api/v1/openapi.json`."""
-    return openapi.answer(document())
+    return wellknown.public(request, _encoded(), "application/json")
 
 
 def unknown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

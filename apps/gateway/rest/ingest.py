@@ -14,7 +14,7 @@ from apps.gateway.rest import schemas, uploads
 from apps.gateway.rest.answers import json_answer
 from apps.gateway.rest.door import Door, context_of
 from apps.gateway.rest.downloads import download
-from apps.gateway.rest.words import Int32, Name, Uuid
+from apps.gateway.rest.words import Name, Uuid
 
 router = Router(tags=["Ingest"])
 JSONL = "application/jsonl"
@@ -95,7 +95,7 @@ def start(
 )
 def jobs(
     request: HttpRequest,
-    first: Annotated[Int32, Query(ge=1, le=200, description="How many.")] = 50,
+    first: Annotated[int, Query(ge=1, le=200, description="How many.")] = 50,
     after: Annotated[Uuid | None, Query(description="The cursor `next` of the page before.")] = None,
     state: Annotated[
         Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"] | None,

@@ -12,7 +12,7 @@ from apps.gateway.rest import schemas
 from apps.gateway.rest.answers import json_answer
 from apps.gateway.rest.door import Door, context_of
 from apps.gateway.rest.downloads import download
-from apps.gateway.rest.words import MAX_INTEGER, Int32, Int64
+from apps.gateway.rest.words import MAX_INTEGER
 from apps.ledger import selectors
 from apps.ledger import services as ledger
 from apps.ledger.types import CheckpointRow
@@ -25,7 +25,7 @@ JSONL = "application/jsonl"
 GZIP = "application/gzip"
 BASE = "/api/v1/ledger/checkpoints"
 
-Number = Annotated[Int64, Query(ge=1, le=MAX_INTEGER, description="The record's number.")]
+Number = Annotated[int, Query(ge=1, le=MAX_INTEGER, description="The record's number.")]
 
 
 def document_of(row: CheckpointRow) -> dict[str, Any]:
@@ -50,9 +50,9 @@ def document_of(row: CheckpointRow) -> dict[str, Any]:
 )
 def checkpoints(
     request: HttpRequest,
-    first: Annotated[Int32, Query(ge=1, le=200, description="How many.")] = 50,
+    first: Annotated[int, Query(ge=1, le=200, description="How many.")] = 50,
     after: Annotated[
-        Int64 | None, Query(ge=1, le=MAX_INTEGER, description="The cursor `next` of the page before: a size.")
+        int | None, Query(ge=1, le=MAX_INTEGER, description="The cursor `next` of the page before: a size.")
     ] = None,
 ) -> HttpResponse:
     """A checkpoint is signed every minute in which the ledger grew."""
@@ -73,10 +73,10 @@ def proof(
     request: HttpRequest,
     number: Number,
     position: Annotated[
-        Int64 | None, Query(ge=0, le=MAX_INTEGER, description="An item of the record, counted from 0.")
+        int | None, Query(ge=0, le=MAX_INTEGER, description="An item of the record, counted from 0.")
     ] = None,
     size: Annotated[
-        Int64 | None,
+        int | None,
         Query(
             ge=1,
             le=MAX_INTEGER,
@@ -99,7 +99,7 @@ def proof(
 )
 def export(
     request: HttpRequest,
-    after: Annotated[Int64, Query(ge=0, le=MAX_INTEGER, description="Only records numbered above this.")] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_INTEGER, description="Only records numbered above this.")] = 0,
     packed: Annotated[Literal["0", "1", "false", "true"], Query(description="`1`: as a gzip file.")] = "0",
 ) -> HttpResponseBase:
     """JSON Lines that `ig-ledger verify` checks offline: keys, records, items, checkpoints."""

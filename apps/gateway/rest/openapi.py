@@ -9,12 +9,10 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.http import HttpResponse
 from ninja.schema import NinjaGenerateJsonSchema
 
 from apps.core.problem import MEDIA_TYPE
 from apps.gateway.rest import mapping_contract, schemas
-from apps.gateway.rest.answers import ALWAYS as ON_EVERY_ANSWER
 
 ALWAYS = (400, 401, 403, 406, 421, 429, 500, 503)
 """Statuses that any operation may refuse with."""
@@ -186,16 +184,6 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield path, method, operation
 
 
-def answer(document: dict[str, Any]) -> HttpResponse:
-    """Return the document as an answer."""
-    body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    return HttpResponse(
-        body,
-        content_type="application/json",
-        headers={**ON_EVERY_ANSWER, "Cache-Control": "public, max-age=300", "Vary": "Accept"},
-    )
-
-
 def _name(status: int) -> str:
     return HTTPStatus(status).phrase.replace(" ", "").replace("-", "")
 
@@ -295,6 +283,8 @@ def _tidy(node: Any) -> None:
         if choices:
             schema |= choices[0]
         schema.pop("description", None)
+        if schema.get("type") == "integer":
+            schema["format"] = "int64"
         if schema.get("default", "") is None:
             del schema["default"]
     for inner in node.values():

@@ -97,7 +97,8 @@ def _form_file(request: HttpRequest, boundary: str) -> Iterator[bytes]:
 
 def _name(facts: Any) -> str:
     try:
-        return str(facts["content-disposition"][1]["name"])[:60]
+        name = facts["content-disposition"][1]["name"]
+        return (name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name))[:60]
     except (KeyError, IndexError, TypeError):
         return ""
 
@@ -111,6 +112,8 @@ def leave(request: HttpRequest, *, limit_bytes: int = 1 << 20, timeout_s: float 
     drain = getattr(stream, "drain", None)
     if drain is None:
         return True
+    if request.headers.get("expect"):
+        return False  # the client waits for our word before it sends
     try:
         return bool(drain(limit_bytes, timeout_s))
     except RequestAborted:

@@ -1,7 +1,6 @@
 """Public signing keys at their well-known addresses: for everyone, cached for a while."""
 
 import hashlib
-from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
@@ -11,12 +10,12 @@ from apps.vault import selectors as vault
 MAX_AGE_S = 300
 
 
-def _public(request: HttpRequest, document: dict[str, Any], content_type: str) -> HttpResponse:
-    body = orjson.dumps(document)
+def public(request: HttpRequest, body: bytes, content_type: str) -> HttpResponse:
+    """Return a document for everyone, to be kept for MAX_AGE_S and then asked for by its ETag."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,
-        "Cache-Control": f"public, max-age={MAX_AGE_S}",
+        "Cache-Control": f"max-age={MAX_AGE_S}",
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
@@ -28,9 +27,9 @@ def _public(request: HttpRequest, document: dict[str, Any], content_type: str) -
 
 def keys(request: HttpRequest) -> HttpResponse:
     """`GET /.well-known/intelgraph/keys.json`: every key there ever was, since old signatures need old keys."""
-    return _public(request, vault.keys_document(), "application/json")
+    return public(request, orjson.dumps(vault.keys_document()), "application/json")
 
 
 def jwks(request: HttpRequest) -> HttpResponse:
     """`GET /.well-known/jwks.json` (RFC 7517): the keys whose signatures are to be accepted now."""
-    return _public(request, vault.jwks_document(), "application/jwk-set+json")
+    return public(request, orjson.dumps(vault.jwks_document()), "application/jwk-set+json")

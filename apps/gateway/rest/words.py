@@ -27,8 +27,6 @@ Text = Annotated[str, _text(10_000)]
 LongText = Annotated[str, _text(10_000_000)]
 Cursor = Annotated[str, _text(200, "^[A-Za-z0-9._~-]+$")]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER, json_schema_extra={"format": "int64"})]
-Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
-Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 Share = Annotated[float, Field(ge=0, le=1, json_schema_extra={"format": "double"})]
 
 
