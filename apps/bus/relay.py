@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections, transaction
 from django.db.models.functions import Now
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
 from apps.bus import selectors
@@ -16,7 +17,7 @@ from apps.bus.errors import StoreAway
 from apps.bus.models import Cursor, Parked
 from apps.bus.types import Delivered, Subscriber
 from apps.core.scope import system_scope
-from apps.core.telemetry import get_logger, tracer
+from apps.core.telemetry import continued, get_logger, recording, tracer
 from apps.ledger import selectors as ledger
 
 log = get_logger(__name__)
@@ -79,8 +80,14 @@ class Delivery:
                 return 0
             mine = [event for event in batch if wanted(self.subscriber, event)]
             if mine:
+                causes = ledger.traces_of([event.record_id for event in mine]) if recording() else []
+                parent, links = continued(causes)
                 with tracing.start_as_current_span(
-                    f"bus.deliver {self.subscriber.name}", attributes={"ig.events": len(mine)}
+                    f"bus.deliver {self.subscriber.name}",
+                    context=parent,
+                    kind=SpanKind.CONSUMER,
+                    links=links,
+                    attributes={"ig.events": len(mine)},
                 ):
                     self.subscriber.handle(mine)
             self._advance(batch[-1].position)

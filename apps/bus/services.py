@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from opentelemetry.trace import SpanKind, get_current_span
 
 from apps.bus import selectors, wake
 from apps.bus.errors import StoreAway
@@ -18,8 +20,11 @@ from apps.core.ids import new_id
 from apps.core.routers import write_alias
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.core.sockets import SUBSCRIBERS, SocketError
+from apps.core.telemetry import traceparent_now, tracer
 from apps.ledger import services as ledger
 from apps.ledger.types import Entry
+
+tracing = tracer(__name__)
 
 
 def record(
@@ -37,20 +42,23 @@ def record(
     it polls. Raises LedgerEncodingError for fields that a record cannot hold, TransactionManagementError outside a
     transaction.
     """
-    appended = ledger.append(
-        Entry(
-            event_id=new_id(),
-            tenant_id=tenant_id or ctx.tenant_id or PLATFORM_TENANT_ID,
-            type=event.name,
-            type_version=event.version,
-            actor=ctx.actor.ref,
-            at=ctx.now,
-            request_id=ctx.request_id,
-            data=event.to_data(),
-            items=tuple(items),
-            sealed=sealed or {},
-        )
+    entry = Entry(
+        event_id=new_id(),
+        tenant_id=tenant_id or ctx.tenant_id or PLATFORM_TENANT_ID,
+        type=event.name,
+        type_version=event.version,
+        actor=ctx.actor.ref,
+        at=ctx.now,
+        request_id=ctx.request_id,
+        data=event.to_data(),
+        items=tuple(items),
+        sealed=sealed or {},
     )
+    if get_current_span().is_recording():
+        with tracing.start_as_current_span(f"bus.record {event.name}", kind=SpanKind.PRODUCER):
+            appended = ledger.append(replace(entry, trace=traceparent_now()))
+    else:
+        appended = ledger.append(entry)
     transaction.on_commit(wake.sequencer, using=write_alias(), robust=True)
     return appended
 
@@ -119,8 +127,12 @@ def replay_parked(ctx: Context, *, parked_id: int, reason: str) -> None:
                 f"{row.subscriber} refused it again: {type(error).__name__}: {error}"[:500],
                 mend="Mend the cause first; nothing was changed.",
             ) from error
-        _settle(ctx, row, Parked.State.REPLAYED,
-                ParkedReplayed(row.id, row.subscriber, row.position, row.number, row.type, why))
+        _settle(
+            ctx,
+            row,
+            Parked.State.REPLAYED,
+            ParkedReplayed(row.id, row.subscriber, row.position, row.number, row.type, why),
+        )
 
 
 def drop_parked(ctx: Context, *, parked_id: int, reason: str) -> None:
@@ -131,5 +143,9 @@ def drop_parked(ctx: Context, *, parked_id: int, reason: str) -> None:
     why = _reason(reason)
     with system_scope("bus.relay"), transaction.atomic(using="system"):
         row = _parked(parked_id)
-        _settle(ctx, row, Parked.State.DROPPED,
-                ParkedDropped(row.id, row.subscriber, row.position, row.number, row.type, why))
+        _settle(
+            ctx,
+            row,
+            Parked.State.DROPPED,
+            ParkedDropped(row.id, row.subscriber, row.position, row.number, row.type, why),
+        )

@@ -7,7 +7,7 @@ Logs are one JSON object a line with tenant, request and trace id. Traces are Op
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -26,6 +26,7 @@ from apps.core.masking import masked_event
 
 SERVICE_VERSION = "0.1.0"
 SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "celery", "celery.beat", "celery.worker")
+MAX_LINKS = 64
 _state: dict[str, TracerProvider | None] = {"provider": None}
 _propagator = TraceContextTextMapPropagator()
 
@@ -158,6 +159,28 @@ def trace_headers() -> dict[str, str]:
     headers: dict[str, str] = {}
     _propagator.inject(headers)
     return headers
+
+
+def recording() -> bool:
+    """Return whether spans of this process go to a collector."""
+    return bool(conf.get()["OTEL_EXPORTER_OTLP_ENDPOINT"]) and _state["provider"] is not None
+
+
+def traceparent_now() -> str:
+    """Return the present span as a `traceparent`, or an empty text when it is not recorded."""
+    return trace_headers().get("traceparent", "") if trace.get_current_span().is_recording() else ""
+
+
+def continued(traceparents: Sequence[str]) -> tuple[otel_context.Context, list[trace.Link]]:
+    """Return how a span that works for several causes names them: (parent, links).
+
+    The causes' common trace is continued; causes of different traces are linked, at most MAX_LINKS of them.
+    """
+    contexts = [remote_parent({"traceparent": text}) for text in dict.fromkeys(traceparents) if text]
+    causes = [trace.get_current_span(context).get_span_context() for context in contexts]
+    links = [trace.Link(cause) for cause in causes if cause.is_valid][:MAX_LINKS]
+    one = len({cause.trace_id for cause in causes}) == 1
+    return (contexts[0] if one else otel_context.Context()), links
 
 
 def trace_id_now() -> str:

@@ -27,6 +27,9 @@ class Record(models.Model):
     body = models.BinaryField()
     leaf = models.BinaryField()
     item_count = models.IntegerField(default=0)
+    trace = models.TextField(
+        null=True, blank=True, help_text="W3C traceparent of the writer; not part of what is hashed"
+    )
 
     class Meta:
         db_table = "ledger_record"

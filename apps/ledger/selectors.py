@@ -124,6 +124,14 @@ def delivered_after(position: int, *, limit: int) -> list[LinkedRecord]:
     ]
 
 
+def traces_of(record_ids: Sequence[int]) -> list[str]:
+    """Return the `traceparent`s of these records, of those that have one."""
+    rows = _rows(
+        "select trace from ledger_record where id = any(%s) and trace is not null order by id", (list(record_ids),)
+    )
+    return [row[0] for row in rows]
+
+
 def items_of(tenant_id: UUID, record_id: int, *, after: int = -1, limit: int = 10_000) -> list[tuple[int, Item]]:
     """Return (position, item) of a record, in order, above position `after`."""
     rows = _rows(

@@ -35,6 +35,10 @@ _INSERT_RECORD = (
     "insert into ledger_record (tenant_id, event_id, type, actor, at, body, leaf, item_count)"
     " values (%s, %s, %s, %s, %s, %s, %s, %s) returning id"
 )
+_INSERT_TRACED = (
+    "insert into ledger_record (tenant_id, event_id, type, actor, at, body, leaf, item_count, trace)"
+    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning id"
+)
 _INSERT_ITEMS = (
     "insert into ledger_item (tenant_id, record_id, position, ref_kind, ref_id, op, version, kind, commitment)"
     " select %s, %s, i.ord - 1, i.ref_kind, i.ref_id, i.op, i.version, i.kind, i.commitment"
@@ -57,20 +61,20 @@ def append(entry: Entry) -> Appended:
         raise transaction.TransactionManagementError("a record is appended inside the transaction of its change")
     salted = bodies.seal(entry.sealed)
     encoded = bodies.record_body(entry, salted)
-    inserted = run_prepared(
-        alias,
-        _INSERT_RECORD,
-        (
-            entry.tenant_id,
-            entry.event_id,
-            entry.type,
-            entry.actor,
-            entry.at,
-            encoded,
-            merkle.leaf_hash(encoded),
-            len(entry.items),
-        ),
+    row = (
+        entry.tenant_id,
+        entry.event_id,
+        entry.type,
+        entry.actor,
+        entry.at,
+        encoded,
+        merkle.leaf_hash(encoded),
+        len(entry.items),
     )
+    if entry.trace:
+        inserted = run_prepared(alias, _INSERT_TRACED, (*row, entry.trace))
+    else:
+        inserted = run_prepared(alias, _INSERT_RECORD, row)
     record_id = int(inserted[0][0])
     if not entry.items and not salted:
         return Appended(record_id=record_id, event_id=entry.event_id, tenant_id=entry.tenant_id)

@@ -25,7 +25,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a writer appends: a typed event without personal data. `data` holds strings, integers, booleans, lists, maps."""
+    """What a writer appends: a typed event without personal data. `data` holds strings, integers, booleans, lists, maps.
+
+    `trace` is the writer's `traceparent` where one is recorded. It stands beside the record and is not hashed.
+    """
 
     event_id: UUID
     tenant_id: UUID
@@ -37,6 +40,7 @@ class Entry:
     data: dict[str, Any]
     items: tuple[Item, ...] = ()
     sealed: dict[str, Any] = field(default_factory=dict)
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
