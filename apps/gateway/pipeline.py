@@ -28,6 +28,7 @@ from apps.tenants import selectors as tenants
 log = get_logger(__name__)
 
 DEFAULT_PURPOSE = "investigation"
+_SLUG = re.compile(r"^[a-z0-9-]{1,64}$")
 _PURPOSE = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
 
 
@@ -126,7 +127,10 @@ def enter_tenant(passage: Passage) -> Passage:
             return replace(passage, ctx=ctx)
         wanted = str(memberships[0].tenant_id)
     tenant_id = parse_id(wanted)
-    tenant = tenants.by_id(tenant_id) if tenant_id else tenants.by_slug(wanted)
+    if tenant_id is not None:
+        tenant = tenants.by_id(tenant_id)
+    else:
+        tenant = tenants.by_slug(wanted) if _SLUG.match(wanted) else None
     if tenant is None:
         raise NotFound("no such tenant", field="tenant")
     return replace(passage, ctx=identity.enter_as_member(ctx, user=passage.person, tenant=tenant))

@@ -66,6 +66,8 @@ class Hub:
             shape.seats.add(ticket.seat)
             feed.watchers.add(member)
             platform.watchers.add(member)
+            # Whatever ended its caller's access before this moment was told to nobody here: look once more.
+            await member.revalidate()
             if since is not None:
                 await self._replay(shape, ticket.seat, since, live_from)
                 ticket.seat.open(live_from)
