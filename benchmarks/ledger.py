@@ -20,8 +20,8 @@ SECONDS = 6.0
 SEQUENCED = 300_000
 
 
-def _writer(tenant: str, mode: str, work_s: float, start_at: float, out: Any) -> None:
-    """Commit until the time is up; put the number of commits on `out`."""
+def _writer(tenant: str, mode: str, work_s: float, together: Any, out: Any) -> None:
+    """Wait for the others, commit for `SECONDS`, put the number of commits on `out`."""
     import django
 
     django.setup()
@@ -40,10 +40,9 @@ def _writer(tenant: str, mode: str, work_s: float, start_at: float, out: Any) ->
         connection.ensure_connection()
         with connection.cursor() as cursor:
             cursor.execute("select 1")
-        while time.time() < start_at:
-            time.sleep(0.001)
-        until = start_at + SECONDS
-        while time.time() < until:
+        together.wait(timeout=120)
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
             with transaction.atomic():
                 if mode == "record":
                     if work_s:
@@ -60,11 +59,11 @@ def _writer(tenant: str, mode: str, work_s: float, start_at: float, out: Any) ->
 def _commits_per_s(tenant: str, mode: str, work_s: float = 0.0) -> float:
     spawn = multiprocessing.get_context("spawn")
     out: Any = spawn.Queue()
-    start_at = time.time() + 6.0
-    workers = [spawn.Process(target=_writer, args=(tenant, mode, work_s, start_at, out)) for _ in range(CONNECTIONS)]
+    together: Any = spawn.Barrier(CONNECTIONS)
+    workers = [spawn.Process(target=_writer, args=(tenant, mode, work_s, together, out)) for _ in range(CONNECTIONS)]
     for worker in workers:
         worker.start()
-    total = sum(out.get(timeout=60) for _ in workers)
+    total = sum(out.get(timeout=180) for _ in workers)
     for worker in workers:
         worker.join()
     return total / SECONDS
