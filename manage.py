@@ -17,6 +17,11 @@ def main() -> None:
     from intelgraph.embedded.addresses import adopt  # before Django reads the environment
 
     adopt(os.environ)  # a command typed beside `make run` works on its services
+    if sys.argv[1:2] == ["relay"]:  # it stays, so its metrics belong on the page of all processes
+        from apps.core import conf  # once the environment is whole
+        from apps.core.processes import share_metrics
+
+        share_metrics(conf.get().var / "metrics")
     from django.core.management import execute_from_command_line  # after the settings are named
 
     execute_from_command_line(sys.argv)
