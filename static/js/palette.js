@@ -8,7 +8,9 @@ export function start() {
   dialog = document.getElementById("palette");
   if (!dialog) return;
   input = dialog.querySelector("input");
-  list = dialog.querySelector("[role=listbox]");
+  list = document.getElementById("palette-list");
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", "Results");
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-palette-open]");
     if (opener && !event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); openPalette(); }

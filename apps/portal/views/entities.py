@@ -113,7 +113,7 @@ def entities(request: HttpRequest, ctx: Context) -> HttpResponse:
         empty=_empty(ctx, query, problem),
         filters=(_kind_filter(ctx, query.filters.get("kind", ""), counted=not query.q),),
         search_label="Search entities",
-        search_hint="Name, alias, key or words of the description",
+        search_hint="Name, alias, key or word",
         next_cursor=cursor,
         total=total,
         about=about,
