@@ -13,6 +13,7 @@ import psycopg
 from django.db.backends.postgresql import base
 
 from apps.core.errors import NoTenantScope
+from apps.core.postgresql.arrays import FastListBinaryDumper
 from apps.core.scope import current_scope
 
 
@@ -70,6 +71,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def init_connection_state(self) -> None:
         self._session_tenant = None
+        self.connection.adapters.register_dumper(list, FastListBinaryDumper)
         super().init_connection_state()
 
     def connect(self) -> None:
