@@ -25,10 +25,6 @@ class Mapper(Protocol):
         """Return the edges of a block, and the errors of rows that cannot be edges."""
         ...
 
-    def entity_rows(self, block: Block) -> set[int]:
-        """Return the numbers of the rows that make entities (or failed to), so that each row is counted once."""
-        ...
-
 
 def open_reader(document: dict[str, Any], opener: Opener, limits: Limits, start: Position = START) -> Reader:
     """Return a reader of the source that goes on at `start`. Raises UnreadableSource when the source is none such."""

@@ -207,7 +207,7 @@ def test_rows_that_make_entities_are_known_for_counting() -> None:
         )
     )
     reader = open_reader(checked, opener(b"id,k\n1,a\n2,b\n,a\n"), Limits())
-    assert open_mapper(checked, reader).entity_rows(read_all(reader)) == {2, 4}
+    assert open_mapper(checked, reader).edges(read_all(reader)).elsewhere == {2, 4}
 
 
 @given(

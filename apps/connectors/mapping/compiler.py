@@ -15,7 +15,8 @@ from apps.graph.types import EdgeInput, EntityInput
 class Mapped:
     """Inputs made from a block: `rows[i]` is the row number of `inputs[i]`, `parts[i]` the field of the mapping.
 
-    `soft[i]` says that a missing end is no error of its row (an embedded reference of STIX may point outside).
+    `soft[i]` says that a missing end is no error of its row (an embedded reference of STIX may point outside). Among
+    edges, `elsewhere` are the rows that make entities (or failed to), so that each row is counted once.
     """
 
     inputs: list[Any] = field(default_factory=list)
@@ -23,6 +24,7 @@ class Mapped:
     parts: list[str] = field(default_factory=list)
     soft: list[bool] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
+    elsewhere: set[int] = field(default_factory=set)
 
     def add(self, inputs: Sequence[Any], rows: Sequence[int], part: str) -> None:
         """Add the inputs of one part of the mapping."""
@@ -278,12 +280,9 @@ class TableMapper:
         frame, mapped = self._layout.frame(block), Mapped()
         for part in self._edges:
             part.map(frame, mapped)
+        for entity in self._entities:
+            mapped.elsewhere.update(entity.rows_of(frame))
         return mapped
-
-    def entity_rows(self, block: Block) -> set[int]:
-        """Return the numbers of the rows that make entities, good or bad."""
-        frame = self._layout.frame(block)
-        return {number for part in self._entities for number in part.rows_of(frame)}
 
 
 def _sound(

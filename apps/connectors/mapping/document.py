@@ -87,7 +87,7 @@ def digest(document: dict[str, Any]) -> str:
 
 
 def parse(data: bytes) -> Any:
-    """Return what YAML or JSON text holds, checked for its bounds only. Raises MappingInvalid when it cannot be read."""
+    """Return what YAML or JSON text holds, checked for its bounds only. Raises MappingInvalid for what is neither."""
     if len(data) > MAX_BYTES:
         raise MappingInvalid(
             [Problem("$", f"the mapping has {len(data)} bytes; at most {MAX_BYTES} are taken", "Shorten it.")]

@@ -103,21 +103,13 @@ class StixMapper:
         mapped = Mapped()
         for number, item in zip(block.numbers, block.rows, strict=True):
             if _flaw(number, item) is not None:
-                continue  # told when the entities were read
-            if item["type"] == "relationship":
+                mapped.elsewhere.add(number)  # told when the entities were read
+            elif item["type"] == "relationship":
                 self._relationship(number, item, mapped)
             elif item["type"] not in self._skip_types:
+                mapped.elsewhere.add(number)
                 self._references(number, item, mapped)
         return mapped
-
-    def entity_rows(self, block: Block) -> set[int]:
-        """Return the numbers of the objects that are no relationships, and of those that are unsound."""
-        return {
-            number
-            for number, item in zip(block.numbers, block.rows, strict=True)
-            if _flaw(number, item) is not None
-            or (item["type"] != "relationship" and item["type"] not in self._skip_types)
-        }
 
     def _kind(self, stix_type: str) -> str:
         kind = self._types.get(stix_type)

@@ -75,17 +75,17 @@ class Pending:
     def __post_init__(self) -> None:
         self.end = self.start
 
-    def add(self, block: Block, mapped: Mapped, others: set[int], *, counts_rows: bool, counts_skipped: bool) -> None:
-        """Take a block in. `others` are its rows that another phase counts."""
+    def add(self, block: Block, mapped: Mapped, *, counts_rows: bool, counts_skipped: bool) -> None:
+        """Take a block in, with what it was mapped to."""
         self.end = block.end
         self.rows += block.read
         if counts_rows:
             self.read += block.read
             self.errors += block.errors
         self.errors += mapped.errors
-        self.counted_elsewhere |= others
+        self.counted_elsewhere |= mapped.elsewhere
         if counts_skipped:
-            used = {*mapped.rows, *others, *(error.row for error in mapped.errors)}
+            used = {*mapped.rows, *mapped.elsewhere, *(error.row for error in mapped.errors)}
             self.skipped += sum(number not in used for number in block.numbers)
         self.mapped.inputs += mapped.inputs
         self.mapped.rows += mapped.rows

@@ -170,11 +170,9 @@ class _Check:
             while (block := reader.read(self._limits.block_rows)) is not None:
                 beat()
                 mapped = mapper.entities(block) if entities else mapper.edges(block)
-                others = mapper.entity_rows(block) if not entities and mapper.has_entities else set()
                 pending.add(
                     block,
                     mapped,
-                    others,
                     counts_rows=entities or not mapper.has_entities,
                     counts_skipped=not entities or not mapper.has_edges,
                 )

@@ -185,13 +185,8 @@ class _Run:
         pending = Pending(start)
         while (block := reader.read(self.limits.block_rows)) is not None:
             self.beat()
-            if phase is Phase.ENTITIES:
-                mapped = mapper.entities(block)
-                others: set[int] = set()
-            else:
-                mapped = mapper.edges(block)
-                others = mapper.entity_rows(block) if mapper.has_entities else set()
-            pending.add(block, mapped, others, counts_rows=counts_rows, counts_skipped=last)
+            mapped = mapper.entities(block) if phase is Phase.ENTITIES else mapper.edges(block)
+            pending.add(block, mapped, counts_rows=counts_rows, counts_skipped=last)
             if pending.full:
                 self._commit(phase, pending, mapper)
                 pending = Pending(block.end)
