@@ -74,7 +74,7 @@ def _tenant(ctx: Context, wanted: DemoTenant) -> TenantInfo:
     )
 
 
-def load(bring_data: Callable[[Context, str], None], say: Callable[[str], None]) -> Path:
+def load(bring_data: Callable[[Context, str], object], say: Callable[[str], None]) -> Path:
     """Make the demo and return the path of `demo.json`. `bring_data(ctx, slug)` ingests a tenant's data."""
     settings = conf.get()
     draft = settings.var / "demo.draft.json"

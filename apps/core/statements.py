@@ -14,3 +14,11 @@ def run_prepared(alias: str, sql: str, params: Sequence[Any]) -> list[tuple[Any,
     connection: Any = connections[alias]
     rows: list[tuple[Any, ...]] = connection.prepared(sql, params)
     return rows
+
+
+def compose(template: str, **parts: str) -> str:
+    """Return a statement with `{name}` replaced by pieces of SQL.
+
+    The pieces are constants of the code (columns, conditions with `%s`, orders), never input: values are bound.
+    """
+    return template.format_map(parts)

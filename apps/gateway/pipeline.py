@@ -21,7 +21,7 @@ from apps.identity import services as identity
 from apps.policy import services as policy
 from apps.policy.types import Decision
 from apps.quotas import services as quotas
-from apps.quotas.headers import rate_headers
+from apps.quotas.selectors import rate_headers
 from apps.quotas.types import Measure, Verdict
 from apps.tenants import selectors as tenants
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.graph.types import EdgeRow, EntityRow
-from apps.policy.redaction import shown_properties, shown_text, visibility
+from apps.policy.selectors import shown_properties, shown_text, visibility
 from apps.policy.types import Clearance, Tags, Treatment
 
 ASSET = "Asset"

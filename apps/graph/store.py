@@ -9,7 +9,7 @@ import orjson
 from django.db import connections
 
 from apps.core.routers import write_alias
-from apps.core.statements import run_prepared
+from apps.core.statements import compose, run_prepared
 from apps.graph.types import EdgeRow, EntityRow
 
 ENTITY_COLUMNS = (
@@ -93,9 +93,13 @@ def entities_by_key(
 ) -> dict[tuple[str, str], tuple[EntityRow, bytes]]:
     """Return {(kind, external id): (row, content hash)}; with `lock` the rows are locked in order of key."""
     rows = hot(
-        f"select {ENTITY_COLUMNS}, e.content_hash from unnest(%b::text[], %b::text[]) as k(kind, external_id)"  # noqa: S608
-        " join graph_entity e on e.tenant_id = %s and e.kind = k.kind and e.external_id = k.external_id"
-        " order by e.kind, e.external_id" + (" for update of e" if lock else ""),
+        compose(
+            "select {entity_columns}, e.content_hash from unnest(%b::text[], %b::text[]) as k(kind, external_id)"
+            " join graph_entity e on e.tenant_id = %s and e.kind = k.kind and e.external_id = k.external_id"
+            " order by e.kind, e.external_id",
+            entity_columns=ENTITY_COLUMNS,
+        )
+        + (" for update of e" if lock else ""),
         ([k for k, _ in keys], [x for _, x in keys], tenant_id),
     )
     return {(row[1], row[2]): (entity_row(row), bytes(row[16])) for row in rows}
@@ -124,9 +128,13 @@ def edges_by_key(
 ) -> dict[tuple[str, str], tuple[EdgeRow, bytes]]:
     """Return {(kind, key): (row, content hash)}; with `lock` the rows are locked in order of key."""
     rows = hot(
-        f"select {EDGE_COLUMNS}, e.content_hash, e.key from unnest(%b::text[], %b::text[]) as k(kind, key)"  # noqa: S608
-        " join graph_edge e on e.tenant_id = %s and e.kind = k.kind and e.key = k.key"
-        " order by e.kind, e.key" + (" for update of e" if lock else ""),
+        compose(
+            "select {edge_columns}, e.content_hash, e.key from unnest(%b::text[], %b::text[]) as k(kind, key)"
+            " join graph_edge e on e.tenant_id = %s and e.kind = k.kind and e.key = k.key"
+            " order by e.kind, e.key",
+            edge_columns=EDGE_COLUMNS,
+        )
+        + (" for update of e" if lock else ""),
         ([k for k, _ in keys], [x for _, x in keys], tenant_id),
     )
     return {(row[1], row[16]): (edge_row(row), bytes(row[15])) for row in rows}

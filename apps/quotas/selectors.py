@@ -9,6 +9,7 @@ from django.db.models import Q
 from apps.core.clock import utc_now
 from apps.core.context import Context
 from apps.core.scope import tenant_scope
+from apps.quotas.headers import rate_headers
 from apps.quotas.models import Override
 from apps.quotas.plans import LOWEST, limit_of
 from apps.quotas.types import Limit, Measure
@@ -49,3 +50,6 @@ def forget_limits() -> None:
 def overrides(ctx: Context) -> list[Override]:
     """Return the overrides of the tenant in scope."""
     return list(Override.objects.order_by("measure"))
+
+
+__all__ = ["limits_for", "rate_headers"]

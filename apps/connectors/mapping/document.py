@@ -100,7 +100,7 @@ def parse(data: bytes) -> Any:
         ) from error
     _bound(text)
     try:
-        document = yaml.load(text, Loader=_Loader)
+        document = _Loader(text).get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -11,7 +11,7 @@ from apps.gateway.call import Call
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.realtime.wire import Change, Cursor
 from apps.policy import services as policy
-from apps.policy.redaction import visibility
+from apps.policy.selectors import visibility
 from apps.policy.types import Tags, Treatment
 
 Wants = Callable[[Change], bool]

@@ -6,6 +6,7 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
+from apps.core.statements import compose
 from apps.core.rowsecurity import TENANT_SETTING, EnableRowSecurity, ReaderFunction
 
 
@@ -47,11 +48,11 @@ drop function ig_entity_tags(uuid, text, text, text, text, text, text, text, tex
 # Full text, jsonb and their operators are not leakproof: behind the policy they would lose their index. These
 # functions read the tenant from the setting themselves; without one they return nothing. Tags and words come in the
 # text form of tsquery; statements are built from constants only, values are bound.
-SEARCH_FUNCTION = f"""
+SEARCH_FUNCTION = compose("""
 create function ig_search_entities(words tsquery, tags tsquery, cap integer)
 returns table (id uuid, rank real, matches bigint)
 language plpgsql stable security definer set search_path = pg_catalog, public as $$
-declare tenant uuid := {TENANT_SETTING};
+declare tenant uuid := {tenant_setting};
 declare wanted tsquery;
 begin
   if tenant is null then return; end if;
@@ -63,12 +64,12 @@ begin
      select m.id, ts_rank(array[0.1, 0.2, 0.4, 1.0]::real[], m.search, $3), (select count(*) from m) from m'
     using tenant, wanted, words, cap;
 end $$
-"""
-MATCH_FUNCTION = f"""
+""", tenant_setting=TENANT_SETTING)
+MATCH_FUNCTION = compose("""
 create function ig_match_entities(tags tsquery, path jsonpath, kinds text[], after uuid, lim integer)
 returns setof uuid
 language plpgsql stable security definer set search_path = pg_catalog, public as $$
-declare tenant uuid := {TENANT_SETTING};
+declare tenant uuid := {tenant_setting};
 begin
   if tenant is null then return; end if;
   return query execute
@@ -79,7 +80,7 @@ begin
     || ' and e.id > $5 order by e.id limit $6'
     using tenant, tags && public.ig_lexeme('t:' || tenant), path, kinds, after, lim;
 end $$
-"""
+""", tenant_setting=TENANT_SETTING)
 LEXEME = """
 create function ig_lexeme(word text) returns tsquery language sql immutable strict parallel safe as $$
   select ('''' || replace(replace(word, chr(92), chr(92) || chr(92)), '''', '''''') || '''')::tsquery

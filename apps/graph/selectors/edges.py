@@ -7,6 +7,7 @@ from uuid import UUID
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
 from apps.core.scope import require_tenant_id
+from apps.core.statements import compose
 from apps.graph import cursors, store
 from apps.graph.types import MAX_PAGE, EdgeRow, Page
 
@@ -16,7 +17,10 @@ _END = {"out": "source_entity_id", "in": "target_entity_id"}
 def edge_by_id(ctx: Context, edge_id: UUID) -> EdgeRow | None:
     """Return the edge, or None."""
     rows = store.query(
-        f"select {store.EDGE_COLUMNS} from graph_edge e where e.tenant_id = %s and e.id = %s",  # noqa: S608
+        compose(
+            "select {edge_columns} from graph_edge e where e.tenant_id = %s and e.id = %s",
+            edge_columns=store.EDGE_COLUMNS,
+        ),
         (require_tenant_id(), edge_id),
     )
     return store.edge_row(rows[0]) if rows else None
@@ -45,15 +49,19 @@ def edges_of(
         where += " and e.kind = %s"
         params.append(kind)
     counted = store.query(
-        f"select count(*) from (select 1 from graph_edge e where {where} limit 10001) x",
-        params,  # noqa: S608
+        compose("select count(*) from (select 1 from graph_edge e where {where} limit 10001) x", where=where),
+        params,
     )[0][0]
     if after is not None:
         value, row_id = cursors.decode(after, "edge")
         where += " and (e.kind, e.id) > (%s, %s)"
         params += [value, row_id]
     found = store.query(
-        f"select {store.EDGE_COLUMNS} from graph_edge e where {where} order by e.kind, e.id limit %s",  # noqa: S608
+        compose(
+            "select {edge_columns} from graph_edge e where {where} order by e.kind, e.id limit %s",
+            edge_columns=store.EDGE_COLUMNS,
+            where=where,
+        ),
         [*params, first + 1],
     )
     rows = [store.edge_row(row) for row in found[:first]]
@@ -77,10 +85,13 @@ def edge_kinds_of(ctx: Context, entity_id: UUID) -> list[tuple[str, str, int]]:
         here = f"from graph_edge e where e.tenant_id = %s and e.{end} = %s"
         key = (tenant_id, entity_id)
         rows = store.query(
-            f"with recursive k(kind) as ((select e.kind {here} order by e.kind limit 1) union all"
-            f" select (select e.kind {here} and e.kind > k.kind order by e.kind limit 1) from k where k.kind is not null)"
-            f" select k.kind, (select count(*) from (select 1 {here} and e.kind = k.kind limit 10000) x)"
-            " from k where k.kind is not null",
+            compose(
+                "with recursive k(kind) as ((select e.kind {here} order by e.kind limit 1) union all"
+                " select (select e.kind {here} and e.kind > k.kind order by e.kind limit 1) from k where k.kind is not null)"
+                " select k.kind, (select count(*) from (select 1 {here} and e.kind = k.kind limit 10000) x)"
+                " from k where k.kind is not null",
+                here=here,
+            ),
             (*key, *key, *key),
         )
         found += [(direction, kind, int(count)) for kind, count in rows]
@@ -99,9 +110,14 @@ def edges_of_many(
     end = _END[direction]
     kind_filter, kinds = ("and x.kind = %s", [kind]) if kind is not None else ("", [])
     rows = store.query(
-        f"select w.id, {store.EDGE_COLUMNS} from unnest(%s::uuid[]) as w(id) cross join lateral"  # noqa: S608
-        f" (select * from graph_edge x where x.tenant_id = %s and x.{end} = w.id {kind_filter}"
-        "  order by x.kind, x.id limit %s) e",
+        compose(
+            "select w.id, {edge_columns} from unnest(%s::uuid[]) as w(id) cross join lateral"
+            " (select * from graph_edge x where x.tenant_id = %s and x.{end} = w.id {kind_filter}"
+            "  order by x.kind, x.id limit %s) e",
+            edge_columns=store.EDGE_COLUMNS,
+            end=end,
+            kind_filter=kind_filter,
+        ),
         [list(entity_ids), require_tenant_id(), *kinds, each],
     )
     found: dict[UUID, list[EdgeRow]] = {entity_id: [] for entity_id in entity_ids}
@@ -119,8 +135,12 @@ def edges_between(
     return [
         store.edge_row(row)
         for row in store.query(
-            f"select {store.EDGE_COLUMNS} from graph_edge e where e.tenant_id = %s and e.source_entity_id = any(%s)"  # noqa: S608
-            f" and e.target_entity_id = any(%s) {kind_filter} order by e.id limit %s",
+            compose(
+                "select {edge_columns} from graph_edge e where e.tenant_id = %s and e.source_entity_id = any(%s)"
+                " and e.target_entity_id = any(%s) {kind_filter} order by e.id limit %s",
+                edge_columns=store.EDGE_COLUMNS,
+                kind_filter=kind_filter,
+            ),
             [require_tenant_id(), ids, ids, *more, limit],
         )
     ]

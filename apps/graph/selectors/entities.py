@@ -9,6 +9,7 @@ import orjson
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
 from apps.core.scope import require_tenant_id
+from apps.core.statements import compose
 from apps.graph import cursors, filters, store
 from apps.graph.types import MAX_PAGE, EntityRow, Page
 
@@ -22,7 +23,10 @@ _MOST_CHUNKS = 40
 def get_entity(ctx: Context, entity_id: UUID) -> EntityRow | None:
     """Return the entity, or None: there is none of that id in this tenant."""
     rows = store.query(
-        f"select {store.ENTITY_COLUMNS} from graph_entity e where e.tenant_id = %s and e.id = %s",  # noqa: S608
+        compose(
+            "select {entity_columns} from graph_entity e where e.tenant_id = %s and e.id = %s",
+            entity_columns=store.ENTITY_COLUMNS,
+        ),
         (require_tenant_id(), entity_id),
     )
     return store.entity_row(rows[0]) if rows else None
@@ -42,7 +46,10 @@ def entity_ids_by_keys(ctx: Context, keys: Sequence[tuple[str, str]]) -> dict[tu
 def entities_by_ids(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, EntityRow]:
     """Return {id: row} of those that exist in this tenant."""
     rows = store.query(
-        f"select {store.ENTITY_COLUMNS} from graph_entity e where e.tenant_id = %s and e.id = any(%s)",  # noqa: S608
+        compose(
+            "select {entity_columns} from graph_entity e where e.tenant_id = %s and e.id = any(%s)",
+            entity_columns=store.ENTITY_COLUMNS,
+        ),
         (require_tenant_id(), list(ids)),
     )
     return {row[0]: store.entity_row(row) for row in rows}
@@ -93,7 +100,12 @@ def list_entities(
     if plan.kinds is not None and len(plan.kinds) == 1 and order == "name":
         by = f"e.kind{way}, {by}"
     found = store.query(
-        f"select {store.ENTITY_COLUMNS} from graph_entity e where {where} order by {by} limit %s",  # noqa: S608
+        compose(
+            "select {entity_columns} from graph_entity e where {where} order by {by} limit %s",
+            entity_columns=store.ENTITY_COLUMNS,
+            where=where,
+            by=by,
+        ),
         [*params, first + 1],
     )
     rows = [store.entity_row(row) for row in found[:first]]
@@ -131,7 +143,11 @@ def _matching(tenant_id: UUID, plan: filters.Plan, first: int, after: str | None
         ids = match_ids(plan, position, size)
         if ids:
             found = store.query(
-                f"select {store.ENTITY_COLUMNS} from graph_entity e where {where} and e.id = any(%s) order by e.id",  # noqa: S608
+                compose(
+                    "select {entity_columns} from graph_entity e where {where} and e.id = any(%s) order by e.id",
+                    entity_columns=store.ENTITY_COLUMNS,
+                    where=where,
+                ),
                 [*params, ids],
             )
             rows += [store.entity_row(row) for row in found]
@@ -160,8 +176,11 @@ def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
     else:
         where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
         rows = store.query(
-            "select count(*) from graph_entity e"  # noqa: S608
-            f" where {where} and e.id = any(array(select ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)))",
+            compose(
+                "select count(*) from graph_entity e"
+                " where {where} and e.id = any(array(select ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)))",
+                where=where,
+            ),
             [*params, plan.tag_query(), plan.path or None, plan.kinds, _NIL, COUNT_LIMIT + 1],
         )
         counted = int(rows[0][0])
@@ -170,7 +189,7 @@ def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
 
 def _count(where: str, params: list[Any], plan: filters.Plan) -> tuple[int, bool]:
     rows = store.query(
-        f"select count(*) from (select 1 from graph_entity e where {where} limit %s) x",  # noqa: S608
+        compose("select count(*) from (select 1 from graph_entity e where {where} limit %s) x", where=where),
         [*params, COUNT_LIMIT + 1],
     )
     counted = int(rows[0][0])
@@ -179,12 +198,17 @@ def _count(where: str, params: list[Any], plan: filters.Plan) -> tuple[int, bool
     if not plan.where:
         kinds = "and kind = any(%s)" if plan.kinds is not None else ""
         projected = store.query(
-            "select coalesce(sum(count), 0) from graph_kind_count"  # noqa: S608
-            f" where tenant_id = %s and ref_kind = 'entity' {kinds}",
+            compose(
+                "select coalesce(sum(count), 0) from graph_kind_count"
+                " where tenant_id = %s and ref_kind = 'entity' {kinds}",
+                kinds=kinds,
+            ),
             [params[0], *([plan.kinds] if plan.kinds is not None else [])],
         )
         return max(int(projected[0][0]), COUNT_LIMIT), True
-    planned = store.query(f"explain (format json) select 1 from graph_entity e where {where}", params)  # noqa: S608
+    planned = store.query(
+        compose("explain (format json) select 1 from graph_entity e where {where}", where=where), params
+    )
     described = planned[0][0]
     described = orjson.loads(described) if isinstance(described, (str, bytes)) else described
     return max(int(described[0]["Plan"]["Plan Rows"]), COUNT_LIMIT), True

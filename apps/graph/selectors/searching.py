@@ -6,6 +6,7 @@ from typing import Any
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
 from apps.core.scope import require_tenant_id
+from apps.core.statements import compose
 from apps.graph import cursors, filters, store
 from apps.graph.types import Hit, SearchPage
 
@@ -57,13 +58,19 @@ def search(ctx: Context, *, q: str, filters_: Any = None, first: int = 20, after
             raise InvalidInput("this cursor was not made for this list", field="after")
         keyset, position = "where (-h.rank, h.id) > (%s, %s)", [value, row_id]
     found = store.query(
-        f"with q as (select {words_query} as query),"  # noqa: S608
-        " h as materialized (select s.id, s.rank::float8 as rank, s.matches from q, ig_search_entities(q.query, %s::tsquery, %s) s),"
-        " p as (select h.id, h.rank, h.matches, h.id as hit from h"
-        f"  join graph_entity e on e.id = h.id and {' and '.join(where)} {keyset} order by -h.rank, h.id limit %s)"
-        f" select {store.ENTITY_COLUMNS}, p.rank, p.matches,"
-        " ts_headline('simple', concat_ws(' · ', e.name, nullif(left(e.properties ->> 'description', 4000), '')), q.query, %s)"
-        " from q, p join graph_entity e on e.id = p.id and e.tenant_id = %s order by -p.rank, p.id",
+        compose(
+            "with q as (select {words_query} as query),"
+            " h as materialized (select s.id, s.rank::float8 as rank, s.matches from q, ig_search_entities(q.query, %s::tsquery, %s) s),"
+            " p as (select h.id, h.rank, h.matches, h.id as hit from h"
+            "  join graph_entity e on e.id = h.id and {conditions} {keyset} order by -h.rank, h.id limit %s)"
+            " select {entity_columns}, p.rank, p.matches,"
+            " ts_headline('simple', concat_ws(' · ', e.name, nullif(left(e.properties ->> 'description', 4000), '')), q.query, %s)"
+            " from q, p join graph_entity e on e.id = p.id and e.tenant_id = %s order by -p.rank, p.id",
+            words_query=words_query,
+            conditions=" and ".join(where),
+            keyset=keyset,
+            entity_columns=store.ENTITY_COLUMNS,
+        ),
         [*terms, plan.tag_query(), RANKED_LIMIT + 1, *params, *position, first + 1, _HEADLINE, tenant_id],
     )
     hits = [Hit(store.entity_row(row), float(row[16]), row[18]) for row in found[:first]]

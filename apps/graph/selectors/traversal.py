@@ -6,6 +6,7 @@ from uuid import UUID
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
 from apps.core.scope import require_tenant_id
+from apps.core.statements import compose
 from apps.graph import store
 from apps.graph.selectors.entities import entities_by_ids
 from apps.graph.traversal import Direction, Neighborhood, Path, Traversal
@@ -93,7 +94,10 @@ def _edges(ids: Sequence[UUID]) -> list[EdgeRow]:
     if not ids:
         return []
     rows = store.query(
-        f"select {store.EDGE_COLUMNS} from graph_edge e where e.tenant_id = %s and e.id = any(%s) order by e.id",
+        compose(
+            "select {edge_columns} from graph_edge e where e.tenant_id = %s and e.id = any(%s) order by e.id",
+            edge_columns=store.EDGE_COLUMNS,
+        ),
         (require_tenant_id(), list(ids)),
     )
     return [store.edge_row(row) for row in rows]

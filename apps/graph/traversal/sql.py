@@ -10,6 +10,7 @@ from psycopg.errors import QueryCanceled
 
 from apps.core.errors import TooComplex
 from apps.core.routers import write_alias
+from apps.core.statements import compose
 from apps.graph import store
 from apps.graph.traversal import breadth_first
 from apps.graph.traversal.port import Direction, Neighborhood, Path
@@ -77,12 +78,22 @@ class SqlTraversal:
             where, given = self._edges(kinds, (near, nodes))
             # Each direction gives at most `limit`: the union of the smallest holds the smallest of the union.
             parts.append(
-                f"(select distinct id from (select e.{far} as id from graph_edge e where {where} {_FENCE}) x"
-                " order by id limit %s)"
+                compose(
+                    "(select distinct id from (select e.{far} as id from graph_edge e where {where} {fence}) x"
+                    " order by id limit %s)",
+                    far=far,
+                    where=where,
+                    fence=_FENCE,
+                )
             )
             params += [*given, limit]
         union = " union ".join(parts)
-        return [row[0] for row in store.query(f"select id from ({union}) n order by id limit %s", [*params, limit])]
+        return [
+            row[0]
+            for row in store.query(
+                compose("select id from ({union}) n order by id limit %s", union=union), [*params, limit]
+            )
+        ]
 
     def touching(
         self,
@@ -96,7 +107,7 @@ class SqlTraversal:
         parts, params = [], []
         for near, far in _ENDS[direction]:
             where, given = self._edges(kinds, (near, candidates), (far, others))
-            parts.append(f"select distinct e.{near} from graph_edge e where {where}")
+            parts.append(compose("select distinct e.{near} from graph_edge e where {where}", near=near, where=where))
             params += given
         return {row[0] for row in store.query(" union ".join(parts), params)}
 
@@ -106,7 +117,11 @@ class SqlTraversal:
         return [
             row[0]
             for row in store.query(
-                f"select id from (select e.id from graph_edge e where {where} {_FENCE}) x order by id limit %s",
+                compose(
+                    "select id from (select e.id from graph_edge e where {where} {fence}) x order by id limit %s",
+                    where=where,
+                    fence=_FENCE,
+                ),
                 [*params, limit],
             )
         ]
@@ -120,10 +135,13 @@ class SqlTraversal:
             parts, params = [], []
             for near, far in _ENDS[direction]:
                 where, given = self._edges(kinds, (near, [start]), (far, [end]))
-                parts.append(f"select e.id from graph_edge e where {where} {_FENCE}")
+                parts.append(compose("select e.id from graph_edge e where {where} {fence}", where=where, fence=_FENCE))
                 params += given
             union = " union all ".join(f"({part})" for part in parts)
-            found += [row[0] for row in store.query(f"select id from ({union}) x order by id limit 1", params)]
+            found += [
+                row[0]
+                for row in store.query(compose("select id from ({union}) x order by id limit 1", union=union), params)
+            ]
         return found
 
     def _edges(self, kinds: Sequence[str] | None, *ends: tuple[str, Collection[UUID]]) -> tuple[str, list[Any]]:

@@ -8,17 +8,18 @@ import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
 
+from apps.core.statements import compose
 from apps.core.rowsecurity import TENANT_SETTING, EnableRowSecurity
 
 
-MEMBERS_ONLY = f"""
+MEMBERS_ONLY = compose("""
 alter table identity_user enable row level security;
 alter table identity_user force row level security;
 create policy member_rows on identity_user for select to ig_app
-  using (exists (select 1 from identity_membership m where m.user_id = identity_user.id and m.tenant_id = {TENANT_SETTING}));
+  using (exists (select 1 from identity_membership m where m.user_id = identity_user.id and m.tenant_id = {tenant_setting}));
 create policy system_rows on identity_user to ig_system using (true) with check (true);
 create policy owner_rows on identity_user to current_user using (true) with check (true);
-"""
+""", tenant_setting=TENANT_SETTING)
 EVERYONE = """
 drop policy owner_rows on identity_user;
 drop policy system_rows on identity_user;
