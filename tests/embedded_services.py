@@ -53,6 +53,8 @@ class Services:
             "DATABASE_SYSTEM_URL": urls.system,
             "REDIS_URL": self.redis_url(redis_number),
             "OBJECT_STORE_URL": f"file://{self.layout.root}/objects-{database}",
+            # Workers share one Neo4j: a test that wants it opens a projection under a name of its own.
+            "NEO4J_URL": "",
             "IG_BASE_URL": "http://127.0.0.1:8000",
             "IG_LOG_LEVEL": "WARNING",
             "DJANGO_SETTINGS_MODULE": "intelgraph.settings",
