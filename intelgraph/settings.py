@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "apps.quotas",
     "apps.graph",
     "apps.connectors",
+    "apps.privacy",
     "apps.gateway",
     "apps.portal",
     "intelgraph",

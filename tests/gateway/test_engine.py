@@ -145,6 +145,7 @@ Query.neighborhood(id: ID!, hops: Int = 1, kinds: [String!], first: Int = 200) S
 Query.search(q: String!, filters: JSON, after: String, first: Int = 20) SearchResult! / Query.graphSummary GraphSummary!
 Mutation.upsertEntities(input: [EntityInput!]!) UpsertResult! / Mutation.upsertEdges(input: [EdgeInput!]!) UpsertResult!
 Mutation.deleteEntities(ids: [ID!]!) DeleteResult! / Subscription.assetUpdated(tenantId: ID!, id: ID!) Asset
+Mutation.requestErasure(subjectId: String!, scope: ErasureScope!) ErasureRequest!
 Subscription.changes(tenantId: ID!, kinds: [String!], since: String) Change!
 """
 

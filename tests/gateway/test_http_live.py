@@ -382,3 +382,22 @@ def test_a_revoked_key_ends_at_once(live: LiveServer) -> None:
     with tenant_scope(kit.info.id):
         services.revoke_api_key(kit.ctx, key_id=selectors.api_keys(kit.ctx)[0].id)
     assert Api(live.url, token).post("{ apiVersion }").status_code == 401
+
+
+ERASE = """mutation ($s: String!) { requestErasure(subjectId: $s, scope: DELETE) {
+  id subjectId scope status requestedAt errors { field } } }"""
+
+
+def test_an_erasure_is_asked_for_by_those_who_may(live: LiveServer, api: Api, keys: dict[str, str]) -> None:
+    admin = Api(live.url, keys["admin"])
+    asked = admin.data(ERASE, s="person-17")["requestErasure"]
+    assert (asked["subjectId"], asked["scope"], asked["status"], asked["errors"]) == (
+        "person-17",
+        "DELETE",
+        "QUEUED",
+        [],
+    )
+    assert admin.data(ERASE, s="person-17")["requestErasure"]["id"] == asked["id"]
+    refused = admin.data(ERASE, s=" ")["requestErasure"]
+    assert (refused["id"], refused["status"], refused["errors"]) == (None, "REFUSED", [{"field": "subjectId"}])
+    assert api.code(ERASE, s="person-17") == "FORBIDDEN"

@@ -5,16 +5,17 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, InvalidInput
 from apps.core.ids import parse_id
 from apps.gateway import threads
 from apps.gateway.schema import objects as o
 from apps.gateway.schema.guards import call_of, guarded
-from apps.gateway.schema.scalars import JSON
+from apps.gateway.schema.scalars import JSON, DateTime
 from apps.graph import services as graph
 from apps.graph.types import EdgeInput as GraphEdgeInput
 from apps.graph.types import EntityInput as GraphEntityInput
 from apps.graph.types import InputError
+from apps.privacy import services as privacy
 
 
 class EntityInput(graphene.InputObjectType):
@@ -79,6 +80,33 @@ class DeleteResult(graphene.ObjectType):
     errors = graphene.List(
         graphene.NonNull(o.InputError), required=True, description="Why nothing was deleted, such as a legal hold."
     )
+
+
+class ErasureScope(graphene.Enum):
+    """What is asked for: that everything about the subject goes, or that only what must be kept stays."""
+
+    DELETE = "delete"
+    MINIMIZE = "minimize"
+
+
+class ErasureStatus(graphene.Enum):
+    """Where a request stands."""
+
+    QUEUED = "queued"
+    COMPLETED = "completed"
+    REFUSED = "refused"
+
+
+class ErasureRequest(graphene.ObjectType):
+    """A request to erase a subject."""
+
+    id = graphene.ID(description="Null when the request was refused.")
+    subject_id = graphene.String(required=True)
+    scope = graphene.Field(ErasureScope, required=True)
+    status = graphene.Field(ErasureStatus, required=True)
+    requested_at = DateTime(description="Null when the request was refused.")
+    completed_at = DateTime()
+    errors = graphene.List(graphene.NonNull(o.InputError), required=True, description="Why the request was refused.")
 
 
 def _words(given: list[str] | None) -> tuple[str, ...] | None:
@@ -157,6 +185,14 @@ class Mutation(graphene.ObjectType):
         description="Delete entities and their edges: one transaction, one ledger record.",
     )
 
+    request_erasure = graphene.Field(
+        ErasureRequest,
+        required=True,
+        subject_id=graphene.String(required=True),
+        scope=ErasureScope(required=True),
+        description="Ask for a subject to be erased. While a request is open, asking again returns it.",
+    )
+
     @staticmethod
     @guarded("graph.entity.write")
     async def resolve_upsert_entities(root: Any, info: GraphQLResolveInfo, input: list[Any]) -> UpsertResult:
@@ -213,3 +249,29 @@ class Mutation(graphene.ObjectType):
             )
         unknown = [text for text, id_ in known.items() if id_ is None] + [str(id_) for id_ in result.unknown]
         return DeleteResult(deleted=result.deleted, edges_deleted=result.edges_deleted, unknown=unknown, errors=[])
+
+    @staticmethod
+    @guarded("privacy.erasure.create")
+    async def resolve_request_erasure(
+        root: Any, info: GraphQLResolveInfo, subject_id: str, scope: ErasureScope
+    ) -> ErasureRequest:
+        """Put a request into the queue."""
+        call = call_of(info)
+        try:
+            found = await threads.run(
+                call.ctx, privacy.request_erasure, call.ctx, subject_id=subject_id, scope=str(scope.value)
+            )
+        except InvalidInput as error:
+            refused = InputError(0, error.code, error.field or "subjectId", error.message)
+            return ErasureRequest(
+                subject_id=subject_id, scope=scope.value, status=ErasureStatus.REFUSED.value, errors=[refused]
+            )
+        return ErasureRequest(
+            id=str(found.id),
+            subject_id=found.subject_id,
+            scope=found.scope,
+            status=found.status,
+            requested_at=found.requested_at,
+            completed_at=found.completed_at,
+            errors=[],
+        )
