@@ -32,11 +32,14 @@ def _gauge(name: str, about: str, value: float) -> Metric:
 
 def _postgresql() -> Iterator[Metric]:
     with system_scope("core.metrics"):
-        waiting = ledger.waiting()
+        waiting = ledger.backlog()
+        sequencer = ledger.sequencer_state()
         yield _gauge("ig_ledger_waiting_records", "Committed records that are not numbered yet", waiting.count)
         yield _gauge(
             "ig_ledger_waiting_age_seconds", "Age of the oldest record that is not numbered yet", waiting.oldest_s
         )
+        if sequencer.age_s is not None:
+            yield _gauge("ig_ledger_sequencer_idle_seconds", "Since the sequencer last looked", sequencer.age_s)
         yield _gauge(
             "ig_ledger_position", "Position of the newest numbered record of all tenants", ledger.head_position()
         )

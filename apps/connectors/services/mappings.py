@@ -24,6 +24,11 @@ def read_mapping(text: bytes) -> Any:
     return documents.parse(text)
 
 
+def check_mapping(document: dict[str, Any]) -> None:
+    """Check a mapping's document without saving it. Raises MappingInvalid listing each problem with its mend."""
+    documents.check(document)
+
+
 def put_mapping(ctx: Context, *, name: str | None, text: bytes | str) -> tuple[MappingView, bool]:
     """Save a mapping (YAML or JSON) and return its newest version, and whether that is new.
 

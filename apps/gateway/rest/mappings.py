@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
+from jsonschema.exceptions import best_match
 from ninja import Path, Router
 
 from apps.connectors import selectors, services
@@ -74,11 +75,7 @@ def save(request: HttpRequest, name: MappingName) -> HttpResponse:
     if name in RESERVED:
         raise Conflict(f"{name!r} is an address of ours", field="name", mend="Choose another name.")
     found = _parsed(request)
-    _check(found)
-    if found.get("name", name) != name:
-        raise Conflict(
-            f"the document says {found['name']!r}, the address {name!r}", field="name", mend="Use the same name."
-        )
+    _check(name, found)
     view, changed = services.put_mapping(context_of(request), name=name, text=orjson.dumps(found))
     created = changed and view.version == 1
     return json_answer(
@@ -116,13 +113,25 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _check(document: Any) -> None:
-    """Hold the document to the published shape. Raises InvalidInput with every problem."""
+def _check(name: str, document: Any) -> None:
+    """Hold the document to the product's own check, which says best what is wrong, then to the published shape.
+
+    Raises InvalidInput with every problem.
+    """
+    if not isinstance(document, dict):
+        raise InvalidInput("a mapping is an object with fields", field="body", mend="Start with format and entities.")
+    if document.get("name", name) != name:
+        raise Conflict(
+            f"the document says {document['name']!r}, the address {name!r}", field="name", mend="Use the same name."
+        )
+    services.check_mapping({**document, "name": name})
     problems = []
     for error in mapping_contract.validator().iter_errors(document):
-        best = min(error.context, key=lambda inner: -len(inner.absolute_path)) if error.context else error
-        path = ".".join(str(part) for part in best.absolute_path) or "body"
-        problems.append({"path": path, "message": best.message[:300], "mend": "See the shape in the OpenAPI document."})
+        deepest = best_match([error])
+        path = ".".join(str(part) for part in deepest.absolute_path) or "body"
+        problems.append(
+            {"path": path, "message": deepest.message[:300], "mend": "See MappingDocument in /api/v1/openapi.json."}
+        )
     if problems:
         raise InvalidInput(
             f"{problems[0]['path']}: {problems[0]['message']}", field=problems[0]["path"], problems=problems

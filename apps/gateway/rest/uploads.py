@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import RequestAborted
+from django.db import connections
 from django.http import HttpRequest
 from django.http.multipartparser import (
     FILE,
@@ -58,7 +59,13 @@ def check(request: HttpRequest) -> str:
 
 
 def content(request: HttpRequest) -> Iterator[bytes]:
-    """Yield the file in parts. Raises InvalidInput for a form that is broken or has not exactly one file, RequestAborted."""
+    """Yield the file in parts. Raises InvalidInput for a form that is broken or has not exactly one file, RequestAborted.
+
+    The request's database connections go back to their pools first: a slow sender must not hold one.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
     name, parameters = content_type_of(request)
     if name == MULTIPART:
         yield from _form_file(request, parameters.get("boundary", ""))
