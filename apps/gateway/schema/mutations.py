@@ -253,7 +253,7 @@ class Mutation(graphene.ObjectType):
     @staticmethod
     @guarded("privacy.erasure.create")
     async def resolve_request_erasure(
-        root: Any, info: GraphQLResolveInfo, subject_id: str, scope: ErasureScope
+        root: Any, info: GraphQLResolveInfo, subject_id: str, scope: Any
     ) -> ErasureRequest:
         """Put a request into the queue."""
         call = call_of(info)
