@@ -20,7 +20,7 @@ STATES = {
     Parked.State.REPLAYED: ("ok", "rotate-ccw"),
     Parked.State.DROPPED: ("neutral", "trash-2"),
 }
-ERROR_CHARS = 90
+ERROR_CHARS = 60
 
 
 def _settle(verb: Callable[..., None], word: str) -> Callable[[Context, Parked, dict[str, Any]], Outcome]:
@@ -48,9 +48,9 @@ class ParkedAdmin(PlatformAdmin):
     empty = "No event is parked: every subscriber took everything it was handed."
     tenant_column = "event_tenant_id"
     search_hint = "id of the parked event"
-    list_display = ("type", "tenant_label", "number", "subscriber", "state_mark", "error_short", "tries", "parked_at")
+    list_display = ("type", "tenant_label", "number", "subscriber", "state_mark", "error_short", "parked_at")
     list_matters = ("type", "state_mark")
-    list_numeric = ("number", "tries")
+    list_numeric = ("number",)
     list_filter = (
         filters.choice("state", "state", Parked.State.choices),
         filters.TenantFilter,
@@ -155,6 +155,7 @@ class ParkedAdmin(PlatformAdmin):
 class CursorAdmin(PlatformAdmin):
     """How far each subscriber is."""
 
+    noun, nouns = "subscriber", "subscribers"
     read_action = "platform.bus.read"
     about = "Who follows the ledger, and how far. Each cursor moves in the transaction of its subscriber's effect."
     empty = "No subscriber has run so far. Start a relay."

@@ -38,6 +38,7 @@ def _cancel(ctx: Context, row: IngestJob, answers: dict[str, Any]) -> Outcome:
 class IngestJobAdmin(PlatformAdmin):
     """Sources being brought in."""
 
+    noun, nouns = "import", "imports"
     read_action = "platform.ingest.read"
     about = "Sources that tenants bring in. A job whose worker dies is taken up again where it stood."
     empty = "No job fits."
@@ -113,10 +114,10 @@ class IngestJobAdmin(PlatformAdmin):
         """The state with its tone."""
         return shown.Mark(obj.state, *STATES[JobState(obj.state)])
 
-    @admin.display(description="done")
+    @admin.display(description="source read")
     def done(self, obj: IngestJob) -> shown.Amount:
         """How much of the source was read."""
-        return shown.Amount(round(100 * obj.progress), "% of the source")
+        return shown.Amount(round(100 * obj.progress), "%")
 
     @admin.display(description="read")
     def bytes(self, obj: IngestJob) -> shown.Amount:
@@ -180,6 +181,7 @@ class IngestJobAdmin(PlatformAdmin):
 class IngestMappingAdmin(PlatformAdmin):
     """How rows become entities and edges."""
 
+    noun, nouns = "mapping", "mappings"
     read_action = "platform.ingest.read"
     about = "How rows of a source become entities and relations. Versions never change; the newest of a name is used."
     empty = "No tenant has saved a mapping of its own."

@@ -15,7 +15,7 @@ from apps.graph.models import Edge, Entity
 from apps.graph.types import DataClass
 from apps.ledger import selectors as ledger
 from apps.policy import services as policy
-from apps.policy.selectors import MASKED, visibility
+from apps.policy.selectors import visibility
 from apps.policy.types import Clearance, Tags, Treatment
 
 CLASSES = {
@@ -158,8 +158,8 @@ class EntityAdmin(TaggedAdmin):
 
     @admin.display(description="name")
     def entity(self, obj: Entity) -> Any:
-        """The name, where staff may see it."""
-        return shown.Text(obj.name or obj.external_id) if self._clear(obj) else shown.Text(MASKED, note=self._why(obj))
+        """The name where staff may see it, else the id."""
+        return shown.Text(obj.name or obj.external_id) if self._clear(obj) else shown.Text(str(obj.pk), code=True)
 
     def panels(self, request: HttpRequest, obj: Entity) -> Sequence[shown.Panel]:
         """The first edges in both directions, by id."""
@@ -190,6 +190,7 @@ class EntityAdmin(TaggedAdmin):
 class EdgeAdmin(TaggedAdmin):
     """Edges of all tenants, newest first."""
 
+    noun, nouns = "relation", "relations"
     about = "Directed relations between two entities of one tenant."
     empty = "No edge fits."
     search_hint = "id of the edge"

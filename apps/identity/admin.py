@@ -76,6 +76,7 @@ def _create_account(ctx: Context, obj: None, answers: dict[str, Any]) -> Outcome
 class UserAdmin(PlatformAdmin):
     """Accounts: one person each, any number of tenants."""
 
+    noun, nouns = "account", "accounts"
     read_action = "platform.account.read"
     about = "People who can sign in. What someone may do in a tenant stands with the membership."
     empty = "Nobody fits."
@@ -198,6 +199,7 @@ def _no_member(row: Membership) -> str:
 class MembershipAdmin(PlatformAdmin):
     """Who is a member of which tenant, in which roles."""
 
+    noun, nouns = "member", "members"
     read_action = "platform.member.read"
     about = "People in tenants. Roles decide what someone may do there; every change is in that tenant's ledger."
     empty = "No membership fits."

@@ -48,6 +48,10 @@ class RecordAdmin(PlatformAdmin):
             row.__dict__["ig_link"] = links.get(row.pk)
             row.__dict__["ig_actor"] = names.get(row.actor, row.actor)
 
+    def label_of(self, obj: Record) -> str:
+        """What happened, and which record it is."""
+        return f"{obj.type}, record {obj.pk}"
+
     def found(self, request: HttpRequest, rows: QuerySet[Record], term: str) -> QuerySet[Record]:
         """By record id, or by number within the tenant that is filtered for (`#17`)."""
         tenant_id = self.roof.tenant_id_of(request.GET.get("tenant", "").strip()) if request.GET.get("tenant") else None
@@ -144,6 +148,7 @@ class RecordAdmin(PlatformAdmin):
 class HeadAdmin(PlatformAdmin):
     """One line for each tenant's ledger."""
 
+    noun, nouns = "ledger", "ledgers"
     read_action = "platform.ledger.read"
     about = "Where each tenant's ledger stands, and the checkpoints that are signed over it."
     empty = "No ledger has a numbered record so far."
@@ -166,6 +171,10 @@ class HeadAdmin(PlatformAdmin):
         known = {checkpoint.tenant_id: checkpoint for checkpoint in newest}
         for row in rows:
             row.__dict__["ig_checkpoint"] = known.get(row.tenant_id)
+
+    def label_of(self, obj: Head) -> str:
+        """Whose ledger it is."""
+        return f"Ledger of {getattr(obj, 'ig_tenant_label', '') or obj.tenant_id}"
 
     def found(self, request: HttpRequest, rows: QuerySet[Head], term: str) -> QuerySet[Head]:
         """By the tenant's slug or id."""
@@ -246,6 +255,7 @@ class HeadAdmin(PlatformAdmin):
 class SequencerAdmin(PlatformAdmin):
     """The one that numbers and chains records."""
 
+    noun, nouns = "sequencer", "sequencer"
     read_action = "platform.health.read"
     about = "Numbers committed records and chains them. One leads, by an advisory lock; a second relay stands by."
     empty = "No sequencer has run on this database so far."
@@ -262,6 +272,10 @@ class SequencerAdmin(PlatformAdmin):
         state = selectors.sequencer_state()
         for row in rows:
             row.__dict__["ig_state"] = state
+
+    def label_of(self, obj: Sequencer) -> str:
+        """There is one."""
+        return "Sequencer"
 
     @admin.display(description="sequencer")
     def name(self, obj: Sequencer) -> str:

@@ -12,6 +12,7 @@ from apps.core.admin import PlatformAdmin, shown
 class LogEntryAdmin(PlatformAdmin):
     """Acts of staff."""
 
+    noun, nouns = "act of staff", "acts of staff"
     read_action = "platform.log.read"
     about = "What staff did in the admin. Each act is in the ledger too, where it can be proved."
     empty = "Nobody has done anything here so far."

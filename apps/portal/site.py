@@ -63,6 +63,9 @@ class PlatformSite(UnfoldAdminSite):
                 return refused
             ctx = door.context_of(request).but(purpose=PURPOSE)
             request.ig_ctx = ctx  # type: ignore[attr-defined]
+            facts = getattr(request, "scope", {}).get("ig")
+            if isinstance(facts, dict):
+                facts["actor"] = ctx.actor.ref  # for the access log
             try:
                 policy.assess_session(ctx)
                 with system_scope("portal.admin"), described_by(ctx):
@@ -165,7 +168,7 @@ class PlatformSite(UnfoldAdminSite):
                 for row in rows:
                     opts = model._meta
                     href = reverse(f"{self.name}:{opts.app_label}_{opts.model_name}_change", args=[quote(row.pk)])
-                    hits.append((str(opts.verbose_name), admin.label_of(row), href))
+                    hits.append((admin.called[0], admin.label_of(row), href))
         if len(hits) == 1:
             return HttpResponseRedirect(hits[0][2])
         context = {**self.each_context(request), "title": "Find", "term": term, "hits": hits}

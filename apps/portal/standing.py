@@ -28,12 +28,12 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the front page shows: figures, tenants by status, subscribers."""
+    """What the front page shows: figures, tenants by status, subscribers, and troubles with where to look into them."""
 
     stats: tuple[Stat, ...]
     tenants: tuple[tuple[str, int], ...]
     lags: tuple[Lag, ...]
-    troubles: tuple[str, ...]
+    troubles: tuple[tuple[str, str], ...]
 
 
 def _seconds(value: float) -> str:
@@ -59,15 +59,17 @@ def now(address: Callable[[str], str]) -> Standing:
     leads = sequencer.leader_pid is not None
     troubles = []
     if not leads:
-        troubles.append(
-            "No sequencer leads: records are kept, but get no number and reach no subscriber. Start a relay."
-        )
+        text = "No sequencer leads: records are kept, but get no number and reach no subscriber. Start a relay."
+        troubles.append((text, address("ledger.sequencer")))
     if waiting.oldest_s > WAITING_WARN_S:
-        troubles.append(f"The oldest record has waited {_seconds(waiting.oldest_s)} s for its number.")
+        text = f"The oldest record has waited {_seconds(waiting.oldest_s)} s for its number."
+        troubles.append((text, address("ledger.sequencer")))
     if parked:
-        troubles.append(f"{grouped(parked)} parked {'event waits' if parked == 1 else 'events wait'} for a decision.")
+        text = f"{grouped(parked)} parked {'event waits' if parked == 1 else 'events wait'} for a decision."
+        troubles.append((text, f"{address('bus.parked')}?state=parked"))
     if oldest.age_s > TRANSACTION_WARN_S:
-        troubles.append(f"A transaction has been open for {_seconds(oldest.age_s)} s; vacuum cannot pass it.")
+        text = f"A transaction has been open for {_seconds(oldest.age_s)} s; vacuum cannot pass it."
+        troubles.append((text, ""))
     stats = (
         Stat(
             "Sequencer",

@@ -68,7 +68,7 @@ def versions(told: Sequence[Version], address: Callable[[int], str]) -> Sequence
                 icon=icon,
                 note=f"version {one.version}",
                 proof=Proof(ProofState.SEALED, one.hash.hex(), one.number, address(one.record_id)),
-                changes=shown.changes(one.before, one.after, hidden=one.hidden),
+                changes=shown.changes(one.before, one.after, hidden=one.hidden) if one.before is not None else (),
             )
         )
     return items

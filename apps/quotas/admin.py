@@ -11,6 +11,7 @@ from apps.quotas.types import Measure
 class OverrideAdmin(PlatformAdmin):
     """Limits of single tenants."""
 
+    noun, nouns = "limit", "limits"
     read_action = "platform.quota.read"
     about = "Limits that differ from the tenant's plan, for a time and a reason. Without one the plan's limit holds."
     empty = "No tenant has another limit than its plan's."

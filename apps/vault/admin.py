@@ -100,6 +100,7 @@ class SigningKeyAdmin(PlatformAdmin):
 class ObjectManifestAdmin(PlatformAdmin):
     """What lies in the object store."""
 
+    noun, nouns = "stored object", "stored objects"
     read_action = "platform.vault.read"
     about = "References to bytes in the object store. Equal bytes of one tenant and region are kept once."
     empty = "No object is stored that fits."

@@ -24,6 +24,9 @@ $$;
 -- So that a migration may hand a function to ig_reader (ALTER FUNCTION ... OWNER TO); ig_owner gains none of its rights.
 GRANT ig_reader TO ig_owner WITH INHERIT FALSE, SET TRUE;
 
+-- So that whoever watches over the platform sees the oldest open transaction, whichever role holds it.
+GRANT pg_read_all_stats TO ig_system;
+
 -- A request that waits or idles longer than this hurts everybody else's.
 ALTER ROLE ig_app SET lock_timeout = '5s';
 ALTER ROLE ig_app SET idle_in_transaction_session_timeout = '30s';

@@ -18,6 +18,7 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from apps.core.admin import acting, shown
@@ -39,6 +40,8 @@ class PlatformAdmin(ModelAdmin):
     list_numeric: ClassVar[tuple[str, ...]] = ()
     detail: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     verbs: ClassVar[tuple[Verb, ...]] = ()
+    noun: ClassVar[str] = ""
+    nouns: ClassVar[str] = ""
     about: ClassVar[str] = ""
     empty: ClassVar[str] = "Nothing is here so far."
     search_hint: ClassVar[str] = ""
@@ -52,6 +55,12 @@ class PlatformAdmin(ModelAdmin):
     def roof(self) -> Roof:
         """The site, as what it hands in."""
         return cast(Roof, self.admin_site)
+
+    @property
+    def called(self) -> tuple[str, str]:
+        """What one row and several rows are called on screens: the product's words, not the table's."""
+        opts = self.model._meta
+        return self.noun or str(opts.verbose_name), self.nouns or str(opts.verbose_name_plural)
 
     # -- permission: asked of policy, by the name of an action ---------------------------------------------------
 
@@ -137,6 +146,7 @@ class PlatformAdmin(ModelAdmin):
         return super().changelist_view(
             request,
             {
+                "title": capfirst(self.called[1]),
                 "about": self.about,
                 "creating": self.links(request, [verb for verb in self.verbs if verb.creates]),
                 "bulk": self.offered(request, [verb for verb in self.verbs if verb.bulk]),
@@ -193,7 +203,7 @@ class PlatformAdmin(ModelAdmin):
             "sections": [shown.Section(title, self.facts(request, obj, names)) for title, names in self.detail],
             "panels": self.panels(request, obj),
             "acts": self.links(request, [verb for verb in self.verbs if not verb.creates], obj),
-            "history_href": reverse(self._name("history"), args=[quote(obj.pk)]),
+            "history_href": reverse(self._name("history"), args=[quote(obj.pk)]) if self.remembers else "",
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/change_form.html", context)
@@ -204,7 +214,7 @@ class PlatformAdmin(ModelAdmin):
 
     def page_context(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         """Return what every page of this model has."""
-        crumbs = [(str(self.model._meta.verbose_name_plural), reverse(self._name("changelist")))]
+        crumbs = [(capfirst(self.called[1]), reverse(self._name("changelist")))]
         if obj is not None:
             crumbs.append((self.label_of(obj), reverse(self._name("change"), args=[quote(obj.pk)])))
         return {
@@ -212,10 +222,17 @@ class PlatformAdmin(ModelAdmin):
             "opts": self.model._meta,
             "original": obj,
             "about": self.about,
+            "nouns": self.called[1],
             "crumbs": crumbs,
         }
 
     # -- history -------------------------------------------------------------------------------------------------
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the ledger tells of these rows. Rows that are the record itself have no history."""
+        mine = type(self)
+        return mine.trail is not PlatformAdmin.trail or mine.told is not PlatformAdmin.told
 
     def trail(self, obj: Any) -> Trail | None:
         """Return where the ledger tells of this row; None when it does not."""
