@@ -8,8 +8,9 @@ import orjson
 from apps.connectors import metrics, selectors
 from apps.connectors.mapping.compiler import Mapped
 from apps.connectors.models import IngestJob
+from apps.connectors.plans import Mapper
 from apps.connectors.services.writing import CREATED, UNCHANGED, UPDATED, Written
-from apps.connectors.types import Block, Phase, Position, RowError
+from apps.connectors.types import Block, Limits, Phase, Position, Reader, RowError
 
 TARGET_INPUTS = 1_000
 """Inputs of a batch: about a tenth of a second of one transaction."""
@@ -122,6 +123,14 @@ class Pending:
             outside=done.outside,
             errors=len(errors),
         )
+
+
+def mapped_block(reader: Reader, mapper: Mapper, phase: Phase, limits: Limits) -> tuple[Block, Mapped] | None:
+    """Return the next block of a source with what it maps to in a phase, or None at the end."""
+    block = reader.read(limits.block_rows)
+    if block is None:
+        return None
+    return block, mapper.entities(block) if phase is Phase.ENTITIES else mapper.edges(block)
 
 
 def rejected_before(job_id: UUID) -> set[int]:

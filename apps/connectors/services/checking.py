@@ -8,9 +8,10 @@ import sqlite3
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,8 @@ from apps.connectors.mapping.compiler import Mapped
 from apps.connectors.models import IngestBatch, IngestJob
 from apps.connectors.plans import Mapper, open_mapper, open_reader
 from apps.connectors.services import cycles, finishing, leases, writing
-from apps.connectors.services.batching import Pending
+from apps.connectors.services.ahead import ahead
+from apps.connectors.services.batching import Pending, mapped_block
 from apps.connectors.types import START, Failure, JobState, Limits, Opener, Phase, RowError
 from apps.core.context import Context
 from apps.core.routers import write_alias
@@ -167,18 +169,17 @@ class _Check:
             if not (mapper.has_entities if entities else mapper.has_edges):
                 continue
             pending = Pending(START)
-            while (block := reader.read(self._limits.block_rows)) is not None:
-                beat()
-                mapped = mapper.entities(block) if entities else mapper.edges(block)
-                pending.add(
-                    block,
-                    mapped,
-                    counts_rows=entities or not mapper.has_entities,
-                    counts_skipped=not entities or not mapper.has_edges,
-                )
-                if pending.full:
-                    self._try(phase, pending, mapper)
-                    pending = Pending(block.end)
+            with closing(ahead(partial(mapped_block, reader, mapper, phase, self._limits), beat)) as pieces:
+                for block, mapped in pieces:
+                    pending.add(
+                        block,
+                        mapped,
+                        counts_rows=entities or not mapper.has_entities,
+                        counts_skipped=not entities or not mapper.has_edges,
+                    )
+                    if pending.full:
+                        self._try(phase, pending, mapper)
+                        pending = Pending(block.end)
             self._try(phase, pending, mapper)
         if self._verdict.tally.error_count:
             self._packed.append(self._packer.flush())

@@ -7,7 +7,9 @@ and its checkpoint. Batches depend on the source alone, so a run that was killed
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import stamina
@@ -20,7 +22,8 @@ from apps.connectors.mapping.compiler import Mapped
 from apps.connectors.models import IngestBatch, IngestJob
 from apps.connectors.plans import Mapper, open_mapper, open_reader
 from apps.connectors.services import checking, cycles, finishing, leases, writing
-from apps.connectors.services.batching import Figures, Pending, rejected_before
+from apps.connectors.services.ahead import ahead
+from apps.connectors.services.batching import Figures, Pending, mapped_block, rejected_before
 from apps.connectors.types import RUN_JOB, Failure, JobState, JobView, Limits, Phase, Position, Reader
 from apps.core.context import Context
 from apps.core.jobs import enqueue_named
@@ -129,11 +132,13 @@ class _Run:
             finishing.finish(self.ctx, row, finishing.outcome(row))
 
     def open_source(self) -> Iterator[bytes]:
-        """Yield the stored source, showing between its parts that this worker lives."""
+        """Open the stored source."""
         self._raw_read = 0
-        for part in vault.stream_object(self.ctx, self.row.object_id)[1]:
+        return self._counted(vault.stream_object(self.ctx, self.row.object_id)[1])
+
+    def _counted(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+        for part in parts:
             self._raw_read += len(part)
-            self.beat()
             yield part
 
     def beat(self) -> None:
@@ -183,13 +188,12 @@ class _Run:
         counts_rows = phase is Phase.ENTITIES or not mapper.has_entities
         last = phase is Phase.EDGES or not mapper.has_edges
         pending = Pending(start)
-        while (block := reader.read(self.limits.block_rows)) is not None:
-            self.beat()
-            mapped = mapper.entities(block) if phase is Phase.ENTITIES else mapper.edges(block)
-            pending.add(block, mapped, counts_rows=counts_rows, counts_skipped=last)
-            if pending.full:
-                self._commit(phase, pending, mapper)
-                pending = Pending(block.end)
+        with closing(ahead(partial(mapped_block, reader, mapper, phase, self.limits), self.beat)) as pieces:
+            for block, mapped in pieces:
+                pending.add(block, mapped, counts_rows=counts_rows, counts_skipped=last)
+                if pending.full:
+                    self._commit(phase, pending, mapper)
+                    pending = Pending(block.end)
         if pending.touched:
             self._commit(phase, pending, mapper)
 
