@@ -84,8 +84,10 @@ class EntityForm(forms.Form):
             raise forms.ValidationError(
                 f"This is not JSON: {error.msg.lower()}, at line {error.lineno}, column {error.colno}."
             ) from None
-        except (_NotTaken, RecursionError) as error:
-            raise forms.ValidationError(str(error) or "This is nested too deeply.") from None
+        except _NotTaken as error:
+            raise forms.ValidationError(str(error)) from None
+        except RecursionError:
+            raise forms.ValidationError("This is nested too deeply.") from None
         if not isinstance(value, dict):
             raise forms.ValidationError("Properties are an object: start with { and end with }.")
         return value

@@ -48,8 +48,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST or None)
     refused = ""
     if request.method == "POST" and form.is_valid():
-        email = form.cleaned_data["email"]
-        user = authenticate(request, username=email, password=form.cleaned_data["password"])
+        email = form.cleaned_data["email"].strip().lower()
+        user = authenticate(request, email=email, password=form.cleaned_data["password"])
         ctx = door.context_of(request)
         if user is not None:
             with system_scope("identity.authenticate"):
