@@ -66,7 +66,9 @@ def project(projector: Neo4jProjection) -> Callable[[], None]:
 
 
 @pytest.fixture
-def neo4j_configured(monkeypatch: pytest.MonkeyPatch, graph_url: str, projector: Neo4jProjection) -> Callable[..., None]:
+def neo4j_configured(
+    monkeypatch: pytest.MonkeyPatch, graph_url: str, projector: Neo4jProjection
+) -> Callable[..., None]:
     """Return a function that makes the product use the suite's Neo4j (or another address), as NEO4J_URL would."""
 
     def configure(url: str = graph_url, max_lag: int = 0) -> None:

@@ -13,6 +13,8 @@ from tests.graph.conftest import bring_up
 ROOT = Path(cypher.__file__).resolve().parents[2]
 LABELLED = re.compile(r"[(\[]\w*:(?:Entity|RELATES|Projection|Progress|Migration)\b(?P<rest>[^)\]]*)")
 
+CYPHER = re.compile(r"\b(MATCH|MERGE|UNWIND)\b[^\n]*[(\[]\w*:\w+|\bDETACH DELETE\b")
+
 
 def statements() -> Iterator[tuple[str, str]]:
     """Yield (name, statement) for everything that `cypher` offers."""
@@ -32,7 +34,8 @@ def offences(statement: str) -> list[str]:
         # A relation may go without when both its ends are tied to the tenant.
         tied = "{tenant: $tenant" in pattern["rest"]
         ends = re.search(
-            r"\{tenant: \$tenant[^)]*\)\s*<?-" + re.escape(pattern[0]) + r"\]->?\(\w*:Entity \{tenant: \$tenant", statement
+            r"\{tenant: \$tenant[^)]*\)\s*<?-" + re.escape(pattern[0]) + r"\]->?\(\w*:Entity \{tenant: \$tenant",
+            statement,
         )
         if not tied and not ends:
             found.append(f"{pattern[0]} is not tied to the tenant")
@@ -70,11 +73,12 @@ def test_cypher_is_written_in_one_place() -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                names = (
+                    [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                )
                 outside += [str(path) for name in names if name.split(".")[0] == "neo4j"]
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if re.search(r"\b(MATCH|MERGE|UNWIND)\b[^\n]*[(\[]\w*:\w+|\bDETACH DELETE\b", node.value):
-                    outside.append(f"{path}:{node.lineno}")
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and CYPHER.search(node.value):
+                outside.append(f"{path}:{node.lineno}")
     assert outside == []
 
 

@@ -20,9 +20,7 @@ from tests.graph.drawing import draw
 NAMES = "abcdefgh"
 Edge = tuple[str, str, str]
 
-edges = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.sampled_from(["x", "y"]), st.sampled_from(NAMES)), max_size=24
-)
+edges = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["x", "y"]), st.sampled_from(NAMES)), max_size=24)
 
 
 class Plainly:

@@ -4,7 +4,7 @@ from apps.graph.selectors.edges import edge_by_id, edge_cursor, edge_kinds_of, e
 from apps.graph.selectors.entities import entities_by_ids, entity_by_key, entity_ids_by_keys, get_entity, list_entities
 from apps.graph.selectors.history import documents, history
 from apps.graph.selectors.searching import search
-from apps.graph.selectors.summary import graph_summary, projection_lag
+from apps.graph.selectors.summary import graph_summary, projection_lag, stored_counts
 from apps.graph.selectors.traversal import neighborhood, shortest_path
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "projection_lag",
     "search",
     "shortest_path",
+    "stored_counts",
 ]

@@ -40,6 +40,17 @@ def _graph_says(tenant_id: UUID, url: str) -> int:
     return newest if progress is None or not progress.whole else max(0, newest - progress.number)
 
 
+def stored_counts(ctx: Context) -> tuple[int, int]:
+    """Return how many entities and edges the tables hold: counted now, row by row."""
+    tenant_id = require_tenant_id()
+    row = store.query(
+        "select (select count(*) from graph_entity where tenant_id = %s),"
+        " (select count(*) from graph_edge where tenant_id = %s)",
+        (tenant_id, tenant_id),
+    )[0]
+    return int(row[0]), int(row[1])
+
+
 def graph_summary(ctx: Context) -> Summary:
     """Return the tenant's counts by kind, its newest ledger number, and the lag of each projection (in events)."""
     tenant_id = require_tenant_id()

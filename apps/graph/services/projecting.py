@@ -18,11 +18,13 @@ from prometheus_client import Gauge
 
 from apps.bus import selectors as bus
 from apps.bus.types import Delivered
+from apps.core import conf
 from apps.core.clock import utc_now
+from apps.core.errors import Conflict
 from apps.core.telemetry import get_logger
 from apps.graph.errors import GraphAway
 from apps.graph.models import CypherMigration
-from apps.graph.neo4j_store import Neo4jGraph, Writer, schema
+from apps.graph.neo4j_store import Neo4jGraph, Writer, connect, schema
 from apps.graph.neo4j_store.states import State
 from apps.graph.selectors import projected
 from apps.ledger import selectors as ledger
@@ -62,11 +64,14 @@ class Projection:
         self.name = name
         self.chunk = chunk
         self._migrated = False
+        self._told = "starting"
 
     def deliver(self, batch: Sequence[Delivered], position: int) -> None:
-        """Apply a batch that follows `position`, the cursor. Raises GraphAway, LeaseLost."""
+        """Apply a batch that follows `position`, the cursor; older events are looked at again. Raises GraphAway, LeaseLost."""
         with self.graph.writing(self.name) as writer:
             state = self._settled(writer, position)
+            for tenant_id, changed in _touched([event for event in batch if event.position <= position]).items():
+                self._write(writer, tenant_id, sorted(changed.entities), sorted(changed.edges))
             self._apply(writer, [event for event in batch if event.position > (state.position or 0)])
             self._rebuild_chunk(writer)
 
@@ -91,6 +96,15 @@ class Projection:
                 for tenant in fresh:
                     batch.start_rebuild(tenant)
         return [*marked, *fresh]
+
+    def told(self) -> str:
+        """Return in words how far the rebuild is, as of the last chunk."""
+        return self._told
+
+    def held(self, tenant_id: UUID) -> tuple[int, int]:
+        """Return how many entities and relations the graph holds of a tenant."""
+        with self.graph.reading(tenant_id) as reader:
+            return reader.counts()
 
     def _settled(self, writer: Writer, position: int) -> State:
         """Return the graph's state, after mending what does not fit the ledger at the cursor `position`."""
@@ -152,15 +166,7 @@ class Projection:
     def _apply(self, writer: Writer, events: Sequence[Delivered]) -> None:
         if not events:
             return
-        touched: dict[UUID, _Changed] = {}
-        for event in events:
-            changed = touched.setdefault(event.tenant_id, _Changed(first=event.number))
-            changed.number, changed.hash = event.number, event.hash.hex()
-            for _, item in event.items:
-                if item.ref_kind == "entity":
-                    changed.entities.add(item.ref_id)
-                elif item.ref_kind == "edge":
-                    changed.edges.add(item.ref_id)
+        touched = _touched(events)
         strangers = writer.strangers(list(touched))
         for tenant_id, changed in touched.items():
             self._write(writer, tenant_id, sorted(changed.entities), sorted(changed.edges))
@@ -184,10 +190,9 @@ class Projection:
         standing = {row["id"] for row in rows} | {row["id"] for row in relations}
         gone_entities = [str(id_) for id_ in entities if str(id_) not in standing]
         gone_edges = [str(id_) for id_ in edges if str(id_) not in standing]
-        for start in range(0, max(len(gone_entities), len(gone_edges)), self.chunk):
-            part = slice(start, start + self.chunk)
+        for start in range(0, len(gone_edges), self.chunk):
             with writer.transaction() as batch:
-                batch.delete(tenant_id, relations=gone_edges[part], entities=[])
+                batch.delete(tenant_id, relations=gone_edges[start : start + self.chunk], entities=[])
         for start in range(0, len(gone_entities), self.chunk):
             with writer.transaction() as batch:
                 batch.delete(tenant_id, relations=[], entities=gone_entities[start : start + self.chunk])
@@ -210,6 +215,7 @@ class Projection:
         if phase:
             read = projected.entities_after if phase == "nodes" else projected.relations_after
             rows = read(tenant_id, after, self.chunk)
+        self._told = f"{len(rebuilding)} tenants left, {phase or 'done'} after {after or 'the first'} of {tenant_id}"
         upto = rows[-1]["id"] if len(rows) == self.chunk else END
         with writer.transaction() as batch:
             swept = 0
@@ -229,6 +235,32 @@ class Projection:
             batch.step_rebuild(tenant_id, "", "")
             batch.set_rebuilding(rebuilding[1:])
         return len(rebuilding) > 1
+
+
+def is_configured() -> bool:
+    """Return whether a Neo4j is named in the settings."""
+    return bool(conf.get()["NEO4J_URL"])
+
+
+def configured() -> Projection:
+    """Return the projection into the Neo4j that is configured. Raises Conflict when none is."""
+    url = conf.get()["NEO4J_URL"]
+    if not url:
+        raise Conflict("NEO4J_URL is not set", mend="Set it to bolt://user:password@host:7687; until then SQL answers.")
+    return Projection(connect(url))
+
+
+def _touched(events: Sequence[Delivered]) -> dict[UUID, _Changed]:
+    touched: dict[UUID, _Changed] = {}
+    for event in events:
+        changed = touched.setdefault(event.tenant_id, _Changed(first=event.number))
+        changed.number, changed.hash = event.number, event.hash.hex()
+        for _, item in event.items:
+            if item.ref_kind == "entity":
+                changed.entities.add(item.ref_id)
+            elif item.ref_kind == "edge":
+                changed.edges.add(item.ref_id)
+    return touched
 
 
 def _hash_at(position: int) -> str:
