@@ -61,7 +61,7 @@ def test_a_running_product_takes_it_up_and_lets_it_go(product: Callable[..., Run
             assert json.loads(layout.demo.read_text())["neo4j_url"] == url
         finally:
             neo4j.send_signal(signal.SIGINT)
-        assert neo4j.wait(20) == 0
+        assert neo4j.wait(60) == 0
     eventually(lambda: (running.answers() or {"NEO4J_URL": "unknown"})["NEO4J_URL"] is None)
     assert json.loads(layout.demo.read_text())["neo4j_url"] is None
 

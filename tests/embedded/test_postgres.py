@@ -167,7 +167,7 @@ def test_the_kernel_ends_the_server_with_its_starter(var: Path) -> None:
         assert first.stdout is not None
         server = psutil.Process(int(first.stdout.readline()))
         first.kill()
-    eventually(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, 10)
+    eventually(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_process_number_that_another_program_has_got_does_not_keep_it_from_starting(own: EmbeddedPostgres) -> None:

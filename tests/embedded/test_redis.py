@@ -90,7 +90,7 @@ def test_an_orphan_is_ended_by_the_next_start(server: EmbeddedRedis, var: Path) 
     second = EmbeddedRedis(var)
     try:
         second.start()
-        assert orphan.wait(5) == 0
+        assert orphan.wait(30) == 0
         assert second.healthy()
     finally:
         second.stop()
