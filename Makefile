@@ -5,7 +5,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv/bin/python
 WORKERS ?= 2
 ARGS ?=
-BENCHMARKS := $(filter-out __init__ harness,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 
 .DEFAULT_GOAL := run
 .PHONY: run test check bench neo4j fmt tools requirements clean python setup setup-dev

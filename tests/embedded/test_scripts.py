@@ -1,6 +1,7 @@
 """The programs behind the Makefile: set-up, docs lint, temporary services."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,3 +106,42 @@ def test_set_up_installs_when_a_file_changed_and_only_then(tmp_path: Path) -> No
     (tmp_path / ".venv" / "bin" / "python").unlink()
     (tmp_path / "requirements.txt").write_text("# changed\n")
     assert set_up()[0].startswith("creating .venv")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the code that migrations are made from, to be spoiled."""
+    for name in ("apps", "intelgraph", "scripts"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "manage.py", tmp_path)
+    return tmp_path
+
+
+def lint_migrations(project: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the check on a copy, with the suite's own database."""
+    command = [sys.executable, "-m", "scripts.lint_migrations"]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+
+
+def test_a_model_without_its_migration_is_refused(copy: Path) -> None:
+    models = copy / "apps" / "quotas" / "models.py"
+    text = models.read_text()
+    place = re.search(r"^class \w+\(.*\):\n(    \"\"\"(?:.|\n)*?\"\"\"\n)?", text, flags=re.M)
+    assert place is not None
+    models.write_text(f"{text[: place.end()]}    added = models.IntegerField(null=True)\n{text[place.end() :]}")
+    done = lint_migrations(copy)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "a model has no migration" in done.stderr
+
+
+def test_a_migration_that_breaks_running_code_is_refused(copy: Path) -> None:
+    folder = copy / "apps" / "quotas" / "migrations"
+    last = sorted(path.stem for path in folder.glob("0*.py"))[-1]
+    (folder / "9999_unsafe.py").write_text(
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        f"    dependencies = [('quotas', '{last}')]\n"
+        "    operations = [migrations.RunSQL('ALTER TABLE quotas_rule DROP COLUMN id', 'SELECT 1')]\n"
+    )
+    done = lint_migrations(copy)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "DROPPING columns" in done.stdout
