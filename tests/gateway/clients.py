@@ -76,7 +76,7 @@ class Socket:
         """Send a message."""
         self.connection.send(json.dumps(message))
 
-    def receive(self, timeout: float = 10.0) -> dict[str, Any]:
+    def receive(self, timeout: float = 30.0) -> dict[str, Any]:
         """Return the next message. Raises Closed, or TimeoutError when none comes."""
         try:
             message: dict[str, Any] = json.loads(self.connection.recv(timeout=timeout))
@@ -96,7 +96,7 @@ class Socket:
         self.send({"id": id_, "type": "subscribe", "payload": {"query": query, "variables": variables}})
         return id_
 
-    def next(self, id_: str, timeout: float = 10.0) -> Any:
+    def next(self, id_: str, timeout: float = 30.0) -> Any:
         """Return the data of the operation's next result; messages of others are kept."""
         for place, message in enumerate(self.kept):
             if message.get("id") == id_:

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from apps.core.scope import tenant_scope
 from apps.identity import selectors as identity_selectors
 from apps.identity import services as identity
+from apps.ledger import selectors as ledger
 from tests.conftest import TenantKit, make_tenant
 from tests.gateway.clients import Api, Closed, Socket, socket
 from tests.gateway.live_server import LiveServer
@@ -198,6 +199,52 @@ def test_a_revoked_key_hears_nothing_that_comes_after(live: LiveServer, kit: Ten
     assert refused.value.code == 4403
 
 
+def test_revoking_races_with_writing_and_wins(live: LiveServer, kit: TenantKit, api: Api) -> None:
+    """Whatever the moment: nothing that the ledger numbered after the revocation reaches the key's holder."""
+    over = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            api.upsert({"kind": "A", "externalId": f"{number % 50}", "name": f"{number}"})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for round_ in range(12):
+            token = kit.key("reader")
+            with socket(live.ws_url, token) as client:
+                id_ = client.subscribe("subscription ($t: ID!) { changes(tenantId: $t) { eventId } }", t=kit.info.slug)
+                if round_ % 3:
+                    client.next(id_)  # else: revoked while it joins
+                with tenant_scope(kit.info.id):
+                    key = next(k for k in identity_selectors.api_keys(kit.ctx) if k.prefix in token)
+                    identity.revoke_api_key(kit.ctx, key_id=key.id)
+                heard = []
+                with pytest.raises(Closed) as closed:
+                    while True:
+                        heard.append(int(client.next(id_)["changes"]["eventId"]))
+                assert closed.value.code in {4401, 4403}
+            with tenant_scope(kit.info.id):
+                revoked = _number_of_revocation(kit, str(key.id))
+            assert all(number < revoked for number in heard)
+    finally:
+        over.set()
+        writer.join()
+
+
+def _number_of_revocation(kit: TenantKit, key_id: str) -> int:
+    """Return the ledger number under which a key's revocation stands."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        for record in ledger.newest(kit.info.id, type_="identity.apikey.revoked"):
+            if key_id in record.body.decode():
+                return record.number
+        time.sleep(0.05)
+    raise AssertionError("the revocation was not numbered")
+
+
 def test_nobody_may_come_in_and_do_nothing(live: LiveServer, kit: TenantKit) -> None:
     with socket(live.ws_url) as client:
         assert client.init() == {"type": "connection_ack"}
@@ -279,7 +326,7 @@ def test_who_does_not_read_is_cut_off_and_the_others_are_not(live: LiveServer, k
             api.upsert(
                 *({"kind": "Big", "externalId": f"{round_}-{n}", "properties": {"text": text}} for n in range(150))
             )
-            seen += [reading.next(id_, timeout=20)["changes"]["eventId"] for _ in range(150)]
+            seen += [reading.next(id_)["changes"]["eventId"] for _ in range(150)]
         assert len(set(seen)) == 16 * 150
         assert _metric(live, "ig_ws_dropped_total") > 0
         got = 0
