@@ -111,9 +111,13 @@ def answered(view: Callable[..., HttpResponse], methods: frozenset[str]) -> Call
             return HttpResponse(status=204, headers=allow)
         if request.method not in allowed:
             return plain_problem(request, 405, f"{str(request.method)[:20]} is not taken here", allow)
-        if request.method == "HEAD":
-            request.method = "GET"  # the server leaves the body out
-        return view(request, *args, **kwargs)
+        if request.method != "HEAD":
+            return view(request, *args, **kwargs)
+        request.method = "GET"
+        try:
+            return view(request, *args, **kwargs)  # the server leaves the body out
+        finally:
+            request.method = "HEAD"
 
     complete.csrf_exempt = True  # type: ignore[attr-defined]  # refuse_foreign_page does it
     return complete
