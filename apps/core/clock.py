@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Clock = Callable[[], datetime]
 
@@ -21,6 +22,7 @@ def shifted(by: timedelta) -> Clock:
     return lambda: utc_now() + by
 
 
+@lru_cache(maxsize=64)  # all rows of a batch are of one instant
 def iso(at: datetime) -> str:
     """Return `at` as `2026-11-21T00:00:00.000000Z` (RFC 3339, always microseconds, always UTC)."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -157,7 +157,7 @@ on conflict (tenant_id, kind, external_id) do update set name = excluded.name, p
   source = excluded.source, subject_keys = excluded.subject_keys, version = excluded.version,
   content_hash = excluded.content_hash, updated_at = excluded.updated_at
 where graph_entity.version = excluded.version - 1
-returning id, kind, external_id, version, created_at
+returning id, kind, external_id, version, nullif(created_at, updated_at)
 """
 UPSERT_EDGES = """
 insert into graph_edge (id, tenant_id, kind, external_id, key, source_entity_id, target_entity_id, properties,
@@ -176,7 +176,7 @@ on conflict (tenant_id, kind, key) do update set source_entity_id = excluded.sou
   purposes = excluded.purposes, licence = excluded.licence, source = excluded.source, version = excluded.version,
   content_hash = excluded.content_hash, updated_at = excluded.updated_at
 where graph_edge.version = excluded.version - 1
-returning id, kind, key, version, created_at
+returning id, kind, key, version, nullif(created_at, updated_at)
 """
 INSERT_REVISIONS = """
 insert into graph_revision (tenant_id, ref_id, version, ref_kind, op, at, salt, document)

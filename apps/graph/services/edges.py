@@ -146,10 +146,10 @@ def _write(
                 digest,
                 found is None,
             )
-        for row_id, kind, edge, version, created_at in _upsert(tenant_id, now, planned):
+        for row_id, kind, edge, version, created_before in _upsert(tenant_id, now, planned):
             plan = written[(kind, edge)] = planned[(kind, edge)]
             plan.id = row_id
-            rows[pending.pop((kind, edge))] = _row(plan, kind, version, created_at, now)
+            rows[pending.pop((kind, edge))] = _row(plan, kind, version, created_before or now, now)
         lock = True
     record_id = _record(ctx, tenant_id, now, written, origin)
     created = sum(plan.created for plan in written.values())

@@ -102,11 +102,11 @@ def _write(
                 planned[key] = _Planned(new_id(), 1, contents, digest, True)
         if atomic and errors:
             break
-        for row_id, kind, external_id, version, created_at in _upsert(ctx, tenant_id, now, planned):
+        for row_id, kind, external_id, version, created_before in _upsert(ctx, tenant_id, now, planned):
             key = (kind, external_id)
             plan = written[key] = planned[key]
             plan.id = row_id
-            rows[pending.pop(key)] = _row(plan, kind, external_id, version, created_at, now, ctx.region)
+            rows[pending.pop(key)] = _row(plan, kind, external_id, version, created_before or now, now, ctx.region)
         # Whoever is still pending was changed by another transaction meanwhile: look again, holding the rows.
         lock = True
     record_id = _record(ctx, tenant_id, now, written, origin)
