@@ -3,6 +3,7 @@
 Tests commit. They do not disturb each other, because each works in tenants that it made; nothing is cleaned up.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,11 @@ SERVICES = embedded_services.begin()
 import django  # noqa: E402  the services' addresses come first
 
 django.setup()
+# Workers inherit the environment: with this name in it pytest-django would read the settings before a worker has
+# pointed them at its own database.
+os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+if "PYTEST_XDIST_WORKER" in os.environ or not embedded_services.only_distributes():
+    os.environ["DJANGO_SETTINGS_MODULE"] = "intelgraph.settings"
 
 import pytest  # noqa: E402
 from django.db import connections  # noqa: E402

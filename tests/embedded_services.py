@@ -172,7 +172,7 @@ def begin() -> Services:
         start_services(var).create_database(TEMPLATE)
         os.environ[FOLDER] = str(var)
         _migrate(services().environment(TEMPLATE))
-        if _only_distributes():
+        if only_distributes():
             os.environ.update(services().environment(TEMPLATE))
             return services()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -191,7 +191,7 @@ def _migrate(environment: dict[str, str]) -> None:
         raise RuntimeError(f"the migrations failed:\n{done.stdout}{done.stderr}")
 
 
-def _only_distributes() -> bool:
+def only_distributes() -> bool:
     """Return whether this process hands its tests to workers. It must not connect then: a template in use is not copied."""
     return any(argument.startswith(("-n", "--numprocesses")) for argument in sys.argv[1:])
 
