@@ -290,6 +290,15 @@ def test_an_object_beyond_the_bound_is_passed_over() -> None:
         assert codes(block) == [(2, "ROW_TOO_LARGE")]
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.text('{}[]",\\: a\n', max_size=30), min_size=1, max_size=6), st.integers(1, 90))
+def test_an_object_beyond_the_bound_ends_where_it_ends(texts: list[str], size: int) -> None:
+    monster = stix(2, description="x" * 300, nested=[{"a": [{text: [text]} for text in texts]}])
+    block = bundle(orjson.dumps({"type": "bundle", "objects": [stix(1), monster, stix(3)]}), TIGHT, size)
+    assert [row["name"] for row in block.rows] == ["m1", "m3"]
+    assert codes(block) == [(2, "ROW_TOO_LARGE")]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -200,10 +200,15 @@ class BundleReader:
         what = "something else than an object stands in 'objects'"
         self._fail("NOT_AN_OBJECT", what, "Mend the bundle.", self._row, window.offset)
         end = window.value_end()
-        if end < 0:
-            mark = _MARK.search(window.data, window.at + 1)
-            end = mark.start() if mark else len(window.data)
-        window.at = end
+        if end > 0:
+            window.at = end
+            return
+        window.at += 1
+        while (mark := _MARK.search(window.data, window.at)) is None:
+            window.at = len(window.data)
+            if not window.fill():
+                return
+        window.at = mark.start()
 
     def _fail(self, code: str, message: str, mend: str, row: int, offset: int) -> None:
         self._errors.append(RowError(row, code, message, mend, offset=offset))

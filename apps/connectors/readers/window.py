@@ -13,6 +13,7 @@ _LOOSE = re.compile(rb'\\.|["{}\[\]]', re.S)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
 _WORD = re.compile(rb"[-+.\w]+(?=[\s,}\]])")
 _SPACE = re.compile(rb"\s*")
+_NO_MARKS = bytes(set(range(256)) - set(b'"\\{}[]'))
 _SMALL_BYTES = 1 << 16
 
 QUOTE, COMMA, COLON, OPEN_LIST, CLOSE_LIST, OPEN, CLOSE = (ord(mark) for mark in '",:[]{}')
@@ -110,13 +111,14 @@ class Window:
 
 def _follow(data: bytes, start: int, depth: int, quoted: bool) -> tuple[int, int, bool]:
     """Follow nesting through a part of a value. Returns where it stopped, the depth there, and whether in a string."""
-    if data.find(b'"', start) < 0:
-        opened = data.count(b"{", start) + data.count(b"[", start)
-        closed = data.count(b"}", start) + data.count(b"]", start)
-        if quoted and b"\\" not in data[-1:]:
+    # Taking out what is no mark, and then strings that hold none, leaves the state at every other mark as it was.
+    marks = data[start:].translate(None, _NO_MARKS)
+    if b"\\" not in marks and b'"' not in (marks := marks.replace(b'""', b"")):
+        closed = marks.count(b"}") + marks.count(b"]")
+        if quoted:
             return len(data), depth, True
-        if not quoted and depth > closed:
-            return len(data), depth + opened - closed, False
+        if depth > closed:
+            return len(data), depth + len(marks) - 2 * closed, False
     for token in _LOOSE.finditer(data, start):
         mark = data[token.start()]
         if mark == QUOTE:
