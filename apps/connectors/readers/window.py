@@ -119,7 +119,9 @@ def _follow(data: bytes, start: int, depth: int, quoted: bool) -> tuple[int, int
             return len(data), depth, True
         if depth > closed:
             return len(data), depth + len(marks) - 2 * closed, False
+    last = start
     for token in _LOOSE.finditer(data, start):
+        last = token.end()
         mark = data[token.start()]
         if mark == QUOTE:
             quoted = not quoted
@@ -131,4 +133,5 @@ def _follow(data: bytes, start: int, depth: int, quoted: bool) -> tuple[int, int
             depth -= 1
             if depth == 0:
                 return token.end(), 0, False
-    return len(data) - (1 if data.endswith(b"\\") else 0), depth, quoted
+    # A backslash that ends the data belongs to what comes next, unless it is itself escaped.
+    return len(data) - (1 if last < len(data) and data.endswith(b"\\") else 0), depth, quoted
