@@ -32,7 +32,7 @@ class _Producer(Generic[T]):
             while (piece := self._produce()) is not None:
                 if not self._put(piece):
                     return
-        except BaseException as error:  # whatever it is, it is raised where the pieces are taken
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised where the pieces are taken
             end = _End(error)
         self._put(end)
 

@@ -264,7 +264,10 @@ class Mutation(graphene.ObjectType):
         except InvalidInput as error:
             refused = InputError(0, error.code, error.field or "subjectId", error.message)
             return ErasureRequest(
-                subject_id=subject_id, scope=scope.value, status=ErasureStatus.REFUSED.value, errors=[refused]
+                subject_id=subject_id,
+                scope=scope.value,
+                status=ErasureStatus.REFUSED.value,  # type: ignore[attr-defined]  # graphene makes members of the texts
+                errors=[refused],
             )
         return ErasureRequest(
             id=str(found.id),
