@@ -8,7 +8,8 @@ from django.db import connections
 
 from apps.core.metrics import forget_ended_processes
 from apps.core.telemetry import get_logger, start_tracing, stop_tracing
-from apps.gateway import measures, store
+from apps.gateway import store
+from apps.gateway.pools import sample_pools
 
 log = get_logger(__name__)
 
@@ -17,23 +18,6 @@ FLUSH_WITHIN_S = 5.0
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-def pool_figures() -> dict[str, dict[str, int]]:
-    """Return, for each database alias with an open pool, how many connections it has, are idle, and callers wait."""
-    found: dict[str, dict[str, int]] = {}
-    for alias, pool in type(connections["default"])._connection_pools.items():  # type: ignore[attr-defined]
-        stats = pool.get_stats()
-        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
-        found[alias] = {"used": size - idle, "idle": idle, "waiting": stats.get("requests_waiting", 0)}
-    return found
-
-
-def sample_pools() -> None:
-    """Set the gauges of the connection pools."""
-    for alias, figures in pool_figures().items():
-        for state, count in figures.items():
-            measures.POOL.labels(alias, state).set(count)
 
 
 async def _sample() -> None:

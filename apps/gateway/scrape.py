@@ -15,6 +15,7 @@ from apps.core.metrics import exposition
 from apps.gateway import arrivals
 from apps.gateway.asgi_answers import Send, answer, answer_problem, only_reading
 from apps.gateway.backlog import Backlog
+from apps.gateway.pools import sample_pools
 
 WITHIN_S = 8.0
 
@@ -48,6 +49,7 @@ async def metrics(scope: Mapping[str, Any], receive: Callable[[], Awaitable[dict
         return
     try:
         async with asyncio.timeout(WITHIN_S):
+            sample_pools()
             body, content_type = await asyncio.to_thread(exposition, headers.get("accept", ""), [Backlog()])
     except TimeoutError:
         await answer_problem(scope, send, 503, f"the figures could not be read in {WITHIN_S:g} s", {"Retry-After": "5"})
