@@ -259,19 +259,19 @@ class SequencerAdmin(PlatformAdmin):
     read_action = "platform.health.read"
     about = "Numbers committed records and chains them. One leads, by an advisory lock; a second relay stands by."
     empty = "No sequencer has run on this database so far."
-    list_display = ("name", "leader", "position", "updated_at")
+    list_display = ("name", "leader", "position", "waiting", "updated_at")
     list_matters = ("name", "leader")
-    list_numeric = ("position",)
+    list_numeric = ("position", "waiting")
     detail = (
         ("Sequencer", ("leader", "position", "updated_at", "waiting", "oldest")),
         ("How it reads", ("cluster", "snapshot")),
     )
 
     def prepare(self, request: HttpRequest, rows: Sequence[Sequencer]) -> None:
-        """Ask who holds the lock."""
-        state = selectors.sequencer_state()
+        """Ask who holds the lock, and what waits."""
+        state, waiting = selectors.sequencer_state(), selectors.backlog()
         for row in rows:
-            row.__dict__["ig_state"] = state
+            row.__dict__["ig_state"], row.__dict__["ig_waiting"] = state, waiting
 
     def label_of(self, obj: Sequencer) -> str:
         """There is one."""
@@ -294,9 +294,9 @@ class SequencerAdmin(PlatformAdmin):
     @admin.display(description="records that wait")
     def waiting(self, obj: Sequencer) -> shown.Amount:
         """Committed records without a number."""
-        return shown.Amount(selectors.backlog().count, "records")
+        return shown.Amount(obj.__dict__["ig_waiting"].count, "records")
 
     @admin.display(description="the oldest has waited")
     def oldest(self, obj: Sequencer) -> shown.Amount:
         """Its age."""
-        return shown.Amount(round(selectors.backlog().oldest_s, 1), "s")
+        return shown.Amount(round(obj.__dict__["ig_waiting"].oldest_s, 1), "s")

@@ -139,12 +139,17 @@ class PlatformSite(UnfoldAdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The front page: how the platform stands."""
         may_see = self.may(request, "platform.health.read")
-        stands = standing.now(self.address_of) if may_see else None
+        stands = standing.now(lambda model: self._seen_address(request, model)) if may_see else None
         return super().index(request, {"standing": stands, "recent": self._recent(request), **(extra_context or {})})
 
     def address_of(self, model: str) -> str:
         """Return the address of a model's list, by `app.model`."""
         return reverse(f"{self.name}:{model.replace('.', '_')}_changelist")
+
+    def _seen_address(self, request: HttpRequest, model: str) -> str:
+        """Return the address of a model's list, empty when the caller may not see it."""
+        page = next(page for one, page in self._registry.items() if one._meta.label_lower == model)
+        return self.address_of(model) if page.has_view_permission(request) else ""
 
     def _recent(self, request: HttpRequest) -> Sequence[Any]:
         if not self.may(request, "platform.log.read"):

@@ -57,6 +57,8 @@ def now(address: Callable[[str], str]) -> Standing:
     lags = tuple(Lag(name, behind, moved, _badge(behind, moved)) for name, behind, moved in bus.lags())
     by_status = tenants.count_by_status()
     leads = sequencer.leader_pid is not None
+    parked_list = address("bus.parked")
+    parked_href = f"{parked_list}?state=parked" if parked_list else ""
     troubles = []
     if not leads:
         text = "No sequencer leads: records are kept, but get no number and reach no subscriber. Start a relay."
@@ -66,7 +68,7 @@ def now(address: Callable[[str], str]) -> Standing:
         troubles.append((text, address("ledger.sequencer")))
     if parked:
         text = f"{grouped(parked)} parked {'event waits' if parked == 1 else 'events wait'} for a decision."
-        troubles.append((text, f"{address('bus.parked')}?state=parked"))
+        troubles.append((text, parked_href))
     if oldest.age_s > TRANSACTION_WARN_S:
         text = f"A transaction has been open for {_seconds(oldest.age_s)} s; vacuum cannot pass it."
         troubles.append((text, ""))
@@ -113,7 +115,7 @@ def now(address: Callable[[str], str]) -> Standing:
             NOW,
             "to replay or drop",
             icon="inbox",
-            href=f"{address('bus.parked')}?state=parked",
+            href=parked_href,
         ),
         Stat(
             "Oldest transaction",

@@ -62,7 +62,7 @@ def answer(admin: "PlatformAdmin", request: HttpRequest, verb: Verb) -> HttpResp
     fit = [row for row in rows if not verb.unfit(row)]
     typed = verb.type_name(fit[0]) if verb.type_name and len(fit) == 1 else ""
     initial = dict(verb.initial(fit[0])) if len(fit) == 1 else {}
-    form = verb.form(request.POST or None, objects=fit, request=request, initial=initial)
+    form = verb.form(request.POST if request.method == "POST" else None, objects=fit, request=request, initial=initial)
     if typed:
         form.fields[TYPED] = forms.CharField(
             label=f"Type {typed} to confirm",

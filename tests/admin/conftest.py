@@ -1,0 +1,114 @@
+"""A small world in which every page of the admin has something to show."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+
+from apps.bus.models import Cursor, Parked
+from apps.connectors.models import IngestBatch, IngestJob, IngestMapping, IngestRowError
+from apps.core.clock import utc_now
+from apps.core.context import service_context
+from apps.core.ids import new_id
+from apps.core.scope import no_scope, system_scope, tenant_scope
+from apps.graph import services as graph
+from apps.graph.types import EdgeInput, EntityInput
+from apps.identity import services as identity
+from apps.quotas.models import Override
+from apps.quotas.types import Measure
+from apps.vault import services as vault
+from apps.vault.models import ObjectManifest
+from tests.admin.staff import Staff, staff
+from tests.conftest import TenantKit, make_tenant, sequence
+
+
+@dataclass
+class World:
+    """A tenant with one of everything; `secrets` must never be shown."""
+
+    kit: TenantKit
+    parked: Parked
+    job: IngestJob
+    key_id: Any
+    member: Any
+    secrets: tuple[str, ...]
+
+    def park(self, subscriber: str = "test.nobody", position: int | None = None) -> Parked:
+        """Park one more event of this tenant's."""
+        with system_scope("bus.relay"):
+            return Parked.objects.create(
+                subscriber=subscriber, position=position or new_id().int % 2**60, event_tenant_id=self.kit.info.id, number=1,
+                type="tenants.tenant.created", error="ValueError: cannot take 1", tries=5,
+            )  # fmt: skip
+
+
+def _ingest() -> IngestJob:
+    now = utc_now()
+    mapping = IngestMapping.objects.create(
+        name="people", version=1, sha256="ab" * 32, document={"version": 1}, created_by="service:test", created_at=now
+    )
+    job = IngestJob.objects.create(
+        source="people.csv", format="csv", mapping_name=mapping.name, mapping_version=1, mapping_sha256=mapping.sha256,
+        mapping_document={"version": 1}, object_id=new_id(), object_sha256="cd" * 32, object_bytes=10, fingerprint="f",
+        state="queued", phase="entities", requested_by="service:test", requested_at=now, error_count=1,
+    )  # fmt: skip
+    IngestRowError.objects.create(job=job, sequence=0, row=3, code="EMPTY_KEY", message="the key is empty", column="id")
+    IngestBatch.objects.create(
+        job=job, number=1, phase="entities", from_offset=0, to_offset=9, to_row=2, written=2, committed_at=now
+    )
+    return job
+
+
+def make_world() -> World:
+    """Make a tenant with one of everything."""
+    kit = make_tenant()
+    with tenant_scope(kit.info.id):
+        rows = graph.upsert_entities(
+            kit.ctx,
+            inputs=[
+                EntityInput("Organisation", "o-1", name="Nordlicht", data_class="public", properties={"founded": 1901}),
+                EntityInput("Person", "p-1", name="Ada Quist", data_class="personal", properties={"born": "1815"}),
+            ],
+        ).rows  # fmt: skip
+        graph.upsert_edges(kit.ctx, inputs=[EdgeInput("leads", source_id=rows[1].id, target_id=rows[0].id)])
+        graph.upsert_entities(
+            kit.ctx, inputs=[EntityInput("Organisation", "o-1", name="Nordlicht AG", data_class="public")]
+        )
+        member = kit.member("analyst")
+        key = identity.create_api_key(kit.ctx, name="pipeline", scope="reader")
+        job = _ingest()
+        now = utc_now()
+        ObjectManifest.objects.create(
+            key=f"eu-west-1/{kit.info.id}/ef", sha256="ef" * 32, size_bytes=52_200, content_type="text/csv",
+            region="eu-west-1", retention_tier="standard-365d", created_at=now,
+        )  # fmt: skip
+        Override.objects.create(
+            measure=Measure.API.value, rate_per_s=7, burst=70, reason="pilot", created_by="service:test"
+        )
+    vault.ensure_signing_key(service_context("test"))
+    sequence()
+    vault.write_checkpoints(service_context("test"))
+    with system_scope("bus.relay"):
+        Cursor.objects.get_or_create(subscriber="test.follower")
+    world = World(kit, None, job, key.info.id, member, (key.token, "digest", member.password, "Ada Quist", "1815"))  # type: ignore[arg-type]
+    world.parked = world.park()
+    with system_scope("portal.admin"):
+        LogEntry.objects.log_actions(
+            member.pk, [world.parked], CHANGE, change_message="Looked at it.", single_object=True
+        )
+    return world
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One of everything, for the tests of a module."""
+    with no_scope():
+        yield make_world()
+
+
+@pytest.fixture
+def operator() -> Staff:
+    """An operator who has just given a second factor."""
+    return staff("operator")
