@@ -17,6 +17,16 @@ EVENTS: dict[str, tuple[str, str]] = {
     "connectors.ingest.requested": ("Import asked for", "import"),
     "connectors.ingest.started": ("Import started", "import"),
     "connectors.ingest.finished": ("Import finished", "import"),
+    "bus.parked.replayed": ("Parked event replayed", "rotate-ccw"),
+    "bus.parked.dropped": ("Parked event dropped", "trash-2"),
+    "portal.admin.entered": ("Admin entered", "shield"),
+    "identity.user.created": ("Account created", "circle-user-round"),
+    "identity.second_factor.enrolled": ("Second factor enrolled", "shield-check"),
+    "identity.session.started": ("Signed in", "log-in"),
+    "identity.session.ended": ("Signed out", "log-out"),
+    "vault.key.created": ("Signing key made", "fingerprint"),
+    "vault.key.rotated": ("Signing key rotated", "refresh-cw"),
+    "vault.key.retired": ("Signing key retired", "lock"),
     "connectors.mapping.saved": ("Mapping saved", "file-json"),
 }
 """Event name to (words, icon)."""
