@@ -28,9 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser. Skips where there is none, except in continuous integration, where there must be one."""
+    """The browser, for one module: its event loop must not outlive the tests that allow for it. Skips where there is none, except in continuous integration, where there must be one."""
     path = os.environ.get("IG_CHROMIUM") or next(filter(None, map(shutil.which, CANDIDATES)), None)
     if path is None:
         message = "no Chromium: apt install chromium | dnf install chromium | brew install chromium"
