@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,64 @@ def test_the_queue_brings_a_job_to_a_worker_and_the_sweep_finds_lost_ones(tenant
         tasks.sweep_jobs.run(service_context("scheduler"))
         tasks.sweep_jobs.run(service_context("scheduler"))
     assert messages(lost.id) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_followed_by_another_one(tenant: TenantKit) -> None:
+    mapping(tenant.ctx, "pairs", PAIRS)
+    source = rows(4_000)
+    job = services.start_ingest(tenant.ctx, source="pairs", content=[source])
+    worker = start_worker()
+    try:
+        wait_until(lambda: IngestBatch.objects.filter(job_id=job.id).exists(), worker)
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    cut = selectors.job(tenant.ctx, job.id)
+    assert cut.state is JobState.RUNNING
+    assert cut.requested_by == tenant.ctx.actor.ref
+    IngestJob.objects.filter(id=job.id).update(lease_until=Now() - timedelta(seconds=1))
+    with no_scope():
+        services.sweep(service_context("scheduler"))
+    worker = start_worker()
+    try:
+        wait_until(lambda: selectors.job(tenant.ctx, job.id).state.final, worker)
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    graph = graph_of(tenant.ctx)
+    whole = make_tenant()
+    with no_scope(), tenant_scope(whole.info.id):
+        mapping(whole.ctx, "pairs", PAIRS)
+        assert facts(selectors_job(tenant, job)) == facts(ingest(whole.ctx, "pairs", source))
+        assert graph == graph_of(whole.ctx)
+
+
+def selectors_job(tenant: TenantKit, job: JobView) -> JobView:
+    with no_scope(), tenant_scope(tenant.info.id):
+        return selectors.job(tenant.ctx, job.id)
+
+
+def start_worker() -> "subprocess.Popen[bytes]":
+    """Start a worker as `make run` does, in a process group of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "intelgraph",
+        "worker",
+        "--concurrency",
+        "1",
+        "--loglevel",
+        "ERROR",
+    ]
+    return subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), start_new_session=True)
+
+
+def wait_until(done: Callable[[], bool], worker: "subprocess.Popen[bytes]") -> None:
+    give_up = time.monotonic() + 120
+    while not done():
+        assert worker.poll() is None, "the worker ended"
+        assert time.monotonic() < give_up, "the worker did not do it in time"
+        time.sleep(0.02)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.bus import services as bus
@@ -98,9 +98,12 @@ def cancel(ctx: Context, *, job_id: UUID) -> JobView:
 
 
 def sweep(ctx: Context) -> int:
-    """Put every tenant's jobs that nobody works on into the queue again; return how many."""
+    """Put every tenant's jobs that nobody works on into the queue again; return how many.
+
+    A job whose lease has ended is sent at once, and again after a minute; one that nobody took yet, after a minute.
+    """
     lost = Q(state__in=selectors.OPEN_STATES) & (Q(lease_until=None) | Q(lease_until__lt=Now()))
-    unsent = Q(sent_at=None) | Q(sent_at__lt=Now() - RESEND_AFTER)
+    unsent = Q(sent_at=None) | Q(sent_at__lt=F("lease_until")) | Q(sent_at__lt=Now() - RESEND_AFTER)
     with system_scope("connectors.sweep"), transaction.atomic(using=write_alias()):
         rows = list(IngestJob.objects.select_for_update(skip_locked=True).filter(lost & unsent).order_by("id")[:1_000])
         homes = {tenant.id: tenant for tenant in tenants.by_ids([row.tenant_id for row in rows])}

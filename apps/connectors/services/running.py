@@ -102,6 +102,7 @@ class _Run:
         self._last_at = ctx.now
         self._rejected: set[int] = set()
         self._raw_read = 0
+        self._both = True
 
     def go(self) -> None:
         """Do what is left of the job."""
@@ -180,6 +181,7 @@ class _Run:
         start = Position(row.phase_offset, row.phase_row)
         reader = open_reader(row.mapping_document, self.open_source, self.limits, start)
         mapper = open_mapper(row.mapping_document, reader)
+        self._both = mapper.has_entities and mapper.has_edges
         if (phase is Phase.ENTITIES and mapper.has_entities) or (phase is Phase.EDGES and mapper.has_edges):
             self._read_blocks(phase, reader, mapper, start)
         self._next_phase(phase)
@@ -266,9 +268,11 @@ class _Run:
         return row, figures
 
     def _progress(self) -> float:
-        """Return how far the job is, 0 to 1, by the bytes of its source: each phase is half."""
-        share = min(1.0, self._raw_read / self.row.object_bytes) / 2
-        return share if self.row.phase != Phase.EDGES else 0.5 + share
+        """Return how far the job is, 0 to 1, by the bytes of its source; with entities and edges each is half."""
+        share = min(1.0, self._raw_read / self.row.object_bytes)
+        if not self._both:
+            return share
+        return share / 2 if self.row.phase != Phase.EDGES else 0.5 + share / 2
 
 
 def _yielded(error: Exception) -> bool:
