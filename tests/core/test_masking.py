@@ -26,7 +26,7 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "secret"), SECRETS)
+@pytest.mark.parametrize(("text", "secret"), SECRETS, ids=[str(number) for number in range(len(SECRETS))])
 def test_secrets_are_masked_and_the_rest_stays(text: str, secret: str) -> None:
     assert secret in text and secret not in masked(text) and "***" in masked(text)
     nested = masked_event({"event": "x", "deep": [{"list": [text]}, (text,)]})
