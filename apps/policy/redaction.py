@@ -17,22 +17,32 @@ MASKED = "•••"
 _PROTECTED = frozenset({DataClass.PERSONAL.value, DataClass.SENSITIVE.value})
 _KNOWN_CLASSES = frozenset(c.value for c in DataClass)
 _FORMS: Mapping[str, Treatment] = {
-    RedactionPolicy.MASK.value: Treatment.MASK, RedactionPolicy.HASH.value: Treatment.HASH,
-    RedactionPolicy.GENERALISE.value: Treatment.GENERALISE, RedactionPolicy.DROP.value: Treatment.DROP,
+    RedactionPolicy.MASK.value: Treatment.MASK,
+    RedactionPolicy.HASH.value: Treatment.HASH,
+    RedactionPolicy.GENERALISE.value: Treatment.GENERALISE,
+    RedactionPolicy.DROP.value: Treatment.DROP,
 }
 _YEAR = re.compile(r"^(\d{4})-\d{2}(-\d{2})?")
 
 
 def visibility(tags: Tags, clearance: Clearance) -> Visibility:
     """Return how data with these tags is shown to a caller of this clearance."""
-    if tags.purposes and clearance.purpose not in tags.purposes and (clearance.purpose or tags.data_class in _PROTECTED):
+    if (
+        tags.purposes
+        and clearance.purpose not in tags.purposes
+        and (clearance.purpose or tags.data_class in _PROTECTED)
+    ):
         return Visibility(Treatment.WITHHOLD, "purpose")
     if tags.data_class in clearance.data_classes:
         return CLEAR
     if tags.data_class == DataClass.SENSITIVE or tags.data_class not in _KNOWN_CLASSES:
         # A class that no rule names is treated as the most protected: fail closed.
         known = tags.data_class in _KNOWN_CLASSES
-        return CLEAR if not known and DataClass.SENSITIVE in clearance.data_classes else Visibility(Treatment.WITHHOLD, "data class")
+        return (
+            CLEAR
+            if not known and DataClass.SENSITIVE in clearance.data_classes
+            else Visibility(Treatment.WITHHOLD, "data class")
+        )
     return Visibility(_FORMS.get(tags.redaction_policy, Treatment.MASK), "data class")
 
 

@@ -87,7 +87,9 @@ def grants(patterns: Iterable[str], action: str) -> bool:
     `*` is everything in a tenant; the platform's own verbs are only granted by name.
     """
     return any(
-        p == action or (p == "*" and not action.startswith(PLATFORM)) or (p.endswith(".*") and action.startswith(p[:-1]))
+        p == action
+        or (p == "*" and not action.startswith(PLATFORM))
+        or (p.endswith(".*") and action.startswith(p[:-1]))
         for p in patterns
     )
 

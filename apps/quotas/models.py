@@ -23,7 +23,9 @@ class Override(TenantModel):
         db_table = "quotas_override"
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["tenant", "measure"], name="quotas_override_once"),
-            models.CheckConstraint(condition=models.Q(rate_per_s__gt=0) & models.Q(burst__gte=1), name="quotas_override_positive"),
+            models.CheckConstraint(
+                condition=models.Q(rate_per_s__gt=0) & models.Q(burst__gte=1), name="quotas_override_positive"
+            ),
         ]
 
     def __str__(self) -> str:

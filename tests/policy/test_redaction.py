@@ -23,14 +23,25 @@ def test_the_words_are_those_of_the_graph() -> None:
     assert {p.value for p in RedactionPolicy} == {p.value for p in GraphRedactionPolicy}
 
 
-@pytest.mark.parametrize(("tags", "who", "treatment"), [
-    (Tags("public"), READER, "clear"), (Tags("confidential"), READER, "clear"), (Tags("personal"), READER, "mask"),
-    (Tags("personal"), ANALYST, "clear"), (Tags("personal", "hash"), READER, "hash"), (Tags("personal", "drop"), READER, "drop"),
-    (Tags("personal", "generalise"), READER, "generalise"), (Tags("sensitive"), ANALYST, "withhold"),
-    (Tags("sensitive", "mask"), ANALYST, "withhold"), (Tags("sensitive"), OWNER, "clear"), (Tags("invented"), ANALYST, "withhold"),
-    (Tags("invented"), OWNER, "clear"), (Tags("public", purposes=("fraud-risk",)), OWNER, "withhold"),
-    (Tags("public", purposes=("investigation", "fraud-risk")), READER, "clear"),
-])
+@pytest.mark.parametrize(
+    ("tags", "who", "treatment"),
+    [
+        (Tags("public"), READER, "clear"),
+        (Tags("confidential"), READER, "clear"),
+        (Tags("personal"), READER, "mask"),
+        (Tags("personal"), ANALYST, "clear"),
+        (Tags("personal", "hash"), READER, "hash"),
+        (Tags("personal", "drop"), READER, "drop"),
+        (Tags("personal", "generalise"), READER, "generalise"),
+        (Tags("sensitive"), ANALYST, "withhold"),
+        (Tags("sensitive", "mask"), ANALYST, "withhold"),
+        (Tags("sensitive"), OWNER, "clear"),
+        (Tags("invented"), ANALYST, "withhold"),
+        (Tags("invented"), OWNER, "clear"),
+        (Tags("public", purposes=("fraud-risk",)), OWNER, "withhold"),
+        (Tags("public", purposes=("investigation", "fraud-risk")), READER, "clear"),
+    ],
+)
 def test_treatment(tags: Tags, who: Clearance, treatment: str) -> None:
     assert visibility(tags, who).treatment == treatment
 
@@ -47,8 +58,11 @@ def test_scopes_narrow_what_roles_clear() -> None:
     assert "sensitive" not in cleared_classes({"admin"}, {"admin"})
 
 
-values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-                      lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
 
 
 @given(st.dictionaries(st.text(), values), st.sampled_from([t for t in Treatment if t is not Treatment.CLEAR]))
@@ -61,8 +75,18 @@ def test_no_long_text_survives_redaction(properties: dict[str, Any], treatment: 
 
 def test_forms() -> None:
     row = {"born": "1980-05-06", "balance": 12_345, "name": "Ada", "none": None}
-    assert shown_properties(row, Treatment.MASK, SALT) == {"born": MASKED, "balance": MASKED, "name": MASKED, "none": None}
-    assert shown_properties(row, Treatment.GENERALISE, SALT) == {"born": "1980", "balance": "about 1e4", "name": f"A{MASKED}", "none": None}
+    assert shown_properties(row, Treatment.MASK, SALT) == {
+        "born": MASKED,
+        "balance": MASKED,
+        "name": MASKED,
+        "none": None,
+    }
+    assert shown_properties(row, Treatment.GENERALISE, SALT) == {
+        "born": "1980",
+        "balance": "about 1e4",
+        "name": f"A{MASKED}",
+        "none": None,
+    }
     assert shown_properties(row, Treatment.DROP, SALT) == {}
     assert shown_properties(row, Treatment.CLEAR, SALT) == row
 

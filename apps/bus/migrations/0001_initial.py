@@ -4,43 +4,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Cursor',
+            name="Cursor",
             fields=[
-                ('subscriber', models.TextField(primary_key=True, serialize=False)),
-                ('position', models.BigIntegerField(default=0)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ("subscriber", models.TextField(primary_key=True, serialize=False)),
+                ("position", models.BigIntegerField(default=0)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'db_table': 'bus_cursor',
+                "db_table": "bus_cursor",
             },
         ),
         migrations.CreateModel(
-            name='Parked',
+            name="Parked",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('subscriber', models.TextField()),
-                ('position', models.BigIntegerField()),
-                ('event_tenant_id', models.UUIDField()),
-                ('number', models.BigIntegerField()),
-                ('type', models.TextField()),
-                ('error', models.TextField()),
-                ('tries', models.IntegerField()),
-                ('state', models.TextField(choices=[('parked', 'Parked'), ('replayed', 'Replayed'), ('dropped', 'Dropped')], default='parked')),
-                ('parked_at', models.DateTimeField(auto_now_add=True)),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("subscriber", models.TextField()),
+                ("position", models.BigIntegerField()),
+                ("event_tenant_id", models.UUIDField()),
+                ("number", models.BigIntegerField()),
+                ("type", models.TextField()),
+                ("error", models.TextField()),
+                ("tries", models.IntegerField()),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[("parked", "Parked"), ("replayed", "Replayed"), ("dropped", "Dropped")],
+                        default="parked",
+                    ),
+                ),
+                ("parked_at", models.DateTimeField(auto_now_add=True)),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'verbose_name_plural': 'parked events',
-                'db_table': 'bus_parked',
-                'constraints': [models.UniqueConstraint(fields=('subscriber', 'position'), name='bus_parked_once')],
+                "verbose_name_plural": "parked events",
+                "db_table": "bus_parked",
+                "constraints": [models.UniqueConstraint(fields=("subscriber", "position"), name="bus_parked_once")],
             },
         ),
     ]

@@ -5,35 +5,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     atomic = False
 
     dependencies = [
-        ('graph', '0001_initial'),
+        ("graph", "0001_initial"),
     ]
 
     operations = [
         AddIndexConcurrently(
-            model_name='edge',
-            index=models.Index(fields=['tenant', 'source_entity_id', 'kind', 'id'], include=['target_entity_id'], name='graph_edge_outward'),
+            model_name="edge",
+            index=models.Index(
+                fields=["tenant", "source_entity_id", "kind", "id"],
+                include=["target_entity_id"],
+                name="graph_edge_outward",
+            ),
         ),
         AddIndexConcurrently(
-            model_name='edge',
-            index=models.Index(fields=['tenant', 'target_entity_id', 'kind', 'id'], include=['source_entity_id'], name='graph_edge_inward'),
+            model_name="edge",
+            index=models.Index(
+                fields=["tenant", "target_entity_id", "kind", "id"],
+                include=["source_entity_id"],
+                name="graph_edge_inward",
+            ),
         ),
-        RemoveIndexConcurrently(model_name='edge', name='graph_edge_out'),
-        RemoveIndexConcurrently(model_name='edge', name='graph_edge_in'),
+        RemoveIndexConcurrently(model_name="edge", name="graph_edge_out"),
+        RemoveIndexConcurrently(model_name="edge", name="graph_edge_in"),
         migrations.CreateModel(
-            name='CypherMigration',
+            name="CypherMigration",
             fields=[
-                ('pk', models.CompositePrimaryKey('graph_id', 'name', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('graph_id', models.UUIDField()),
-                ('name', models.TextField()),
-                ('checksum', models.TextField()),
-                ('applied_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "graph_id", "name", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("graph_id", models.UUIDField()),
+                ("name", models.TextField()),
+                ("checksum", models.TextField()),
+                ("applied_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'graph_cypher_migration',
+                "db_table": "graph_cypher_migration",
             },
         ),
     ]

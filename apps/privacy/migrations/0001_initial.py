@@ -9,32 +9,52 @@ from apps.core.rowsecurity import EnableRowSecurity
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='RtbfRequest',
+            name="RtbfRequest",
             fields=[
-                ('id', models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.TextField()),
-                ('scope', models.TextField(choices=[('delete', 'delete'), ('minimize', 'minimize')])),
-                ('status', models.TextField(choices=[('queued', 'queued'), ('completed', 'completed')], default='queued')),
-                ('requested_by', models.TextField()),
-                ('requested_at', models.DateTimeField()),
-                ('completed_at', models.DateTimeField(blank=True, null=True)),
-                ('audit', models.JSONField(default=dict)),
-                ('tenant', models.ForeignKey(default=apps.core.scope.require_tenant_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                ("subject_id", models.TextField()),
+                ("scope", models.TextField(choices=[("delete", "delete"), ("minimize", "minimize")])),
+                (
+                    "status",
+                    models.TextField(choices=[("queued", "queued"), ("completed", "completed")], default="queued"),
+                ),
+                ("requested_by", models.TextField()),
+                ("requested_at", models.DateTimeField()),
+                ("completed_at", models.DateTimeField(blank=True, null=True)),
+                ("audit", models.JSONField(default=dict)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=apps.core.scope.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'erasure request',
-                'db_table': 'rtbf_requests',
-                'indexes': [models.Index(fields=['tenant', 'status', 'requested_at'], name='rtbf_requests_queue')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status', 'queued')), fields=('tenant', 'subject_id', 'scope'), name='rtbf_requests_open_once')],
+                "verbose_name": "erasure request",
+                "db_table": "rtbf_requests",
+                "indexes": [models.Index(fields=["tenant", "status", "requested_at"], name="rtbf_requests_queue")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "queued")),
+                        fields=("tenant", "subject_id", "scope"),
+                        name="rtbf_requests_open_once",
+                    )
+                ],
             },
         ),
         EnableRowSecurity("rtbf_requests"),

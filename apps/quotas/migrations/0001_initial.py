@@ -9,30 +9,49 @@ from apps.core.rowsecurity import EnableRowSecurity
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Override',
+            name="Override",
             fields=[
-                ('id', models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('measure', models.TextField(choices=[('api', 'api'), ('ingest', 'ingest'), ('deliveries', 'deliveries')])),
-                ('rate_per_s', models.FloatField()),
-                ('burst', models.IntegerField()),
-                ('until', models.DateTimeField(blank=True, null=True)),
-                ('reason', models.TextField()),
-                ('created_by', models.TextField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('tenant', models.ForeignKey(default=apps.core.scope.require_tenant_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "measure",
+                    models.TextField(choices=[("api", "api"), ("ingest", "ingest"), ("deliveries", "deliveries")]),
+                ),
+                ("rate_per_s", models.FloatField()),
+                ("burst", models.IntegerField()),
+                ("until", models.DateTimeField(blank=True, null=True)),
+                ("reason", models.TextField()),
+                ("created_by", models.TextField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=apps.core.scope.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'quotas_override',
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'measure'), name='quotas_override_once'), models.CheckConstraint(condition=models.Q(('rate_per_s__gt', 0), ('burst__gte', 1)), name='quotas_override_positive')],
+                "db_table": "quotas_override",
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "measure"), name="quotas_override_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("rate_per_s__gt", 0), ("burst__gte", 1)), name="quotas_override_positive"
+                    ),
+                ],
             },
         ),
         EnableRowSecurity("quotas_override"),

@@ -9,29 +9,59 @@ from apps.core.rowsecurity import EnableRowSecurity
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('slug', models.TextField(unique=True, validators=[django.core.validators.RegexValidator('^[a-z][a-z0-9-]{1,38}[a-z0-9]$', '3 to 40 of a-z, 0-9 and -, starting with a letter')])),
-                ('name', models.TextField()),
-                ('home_region', models.TextField()),
-                ('allowed_regions', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None)),
-                ('isolation_tier', models.TextField(choices=[('mt', 'mt'), ('st-ded', 'st-ded'), ('air-gapped', 'air-gapped')], default='mt')),
-                ('status', models.TextField(choices=[('active', 'active'), ('suspended', 'suspended'), ('offboarding', 'offboarding'), ('closed', 'closed')], default='active')),
-                ('plan', models.TextField(default='starter')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "slug",
+                    models.TextField(
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z][a-z0-9-]{1,38}[a-z0-9]$", "3 to 40 of a-z, 0-9 and -, starting with a letter"
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.TextField()),
+                ("home_region", models.TextField()),
+                (
+                    "allowed_regions",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None),
+                ),
+                (
+                    "isolation_tier",
+                    models.TextField(
+                        choices=[("mt", "mt"), ("st-ded", "st-ded"), ("air-gapped", "air-gapped")], default="mt"
+                    ),
+                ),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            ("active", "active"),
+                            ("suspended", "suspended"),
+                            ("offboarding", "offboarding"),
+                            ("closed", "closed"),
+                        ],
+                        default="active",
+                    ),
+                ),
+                ("plan", models.TextField(default="starter")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'db_table': 'tenants_tenant',
-                'ordering': ['slug'],
+                "db_table": "tenants_tenant",
+                "ordering": ["slug"],
             },
         ),
         EnableRowSecurity("tenants_tenant", column="id"),

@@ -36,9 +36,7 @@ class Migration(migrations.Migration):
                 ("key_id", models.TextField(primary_key=True, serialize=False)),
                 (
                     "status",
-                    models.TextField(
-                        choices=[("active", "active"), ("retiring", "retiring"), ("retired", "retired")]
-                    ),
+                    models.TextField(choices=[("active", "active"), ("retiring", "retiring"), ("retired", "retired")]),
                 ),
                 (
                     "origin",
@@ -67,9 +65,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=apps.core.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 ("key", models.TextField()),
                 ("sha256", models.TextField()),
@@ -93,9 +89,7 @@ class Migration(migrations.Migration):
                 "db_table": "vault_object_manifest",
                 "indexes": [
                     models.Index(fields=["tenant", "key"], name="vault_object_key"),
-                    models.Index(
-                        fields=["tenant", "retention_tier", "created_at"], name="vault_object_retention"
-                    ),
+                    models.Index(fields=["tenant", "retention_tier", "created_at"], name="vault_object_retention"),
                 ],
             },
         ),
