@@ -135,7 +135,11 @@ class Sequencer:
         return Tick(linked, position, touched)
 
     def _link(
-        self, connection: psycopg.Connection, rows: list[tuple[int, UUID, bytes]], position: int, touched: dict[UUID, int]
+        self,
+        connection: psycopg.Connection,
+        rows: list[tuple[int, UUID, bytes]],
+        position: int,
+        touched: dict[UUID, int],
     ) -> int:
         """Insert the links of `rows`; return the new position. Fills `touched` with each tenant's new number."""
         unknown = list({tenant for _, tenant, _ in rows if tenant not in self._heads})
@@ -172,8 +176,15 @@ class Sequencer:
         return position + len(rows)
 
 
-def run(sequencer: Sequencer, *, stop: threading.Event, woken: threading.Event, on_tick: "OnTick", idle_s: float = 0.05,
-        busy_s: float = 0.005) -> None:
+def run(
+    sequencer: Sequencer,
+    *,
+    stop: threading.Event,
+    woken: threading.Event,
+    on_tick: "OnTick",
+    idle_s: float = 0.05,
+    busy_s: float = 0.005,
+) -> None:
     """Tick until `stop`: at once when woken, every 5 ms while there is work, every 50 ms when idle.
 
     Correctness rests on the polling; waking only shortens the wait. Raises nothing: a database that is away is

@@ -21,36 +21,67 @@ TENANT = UUID("01990000-0000-7000-8000-000000000001")
 @pytest.fixture(autouse=True)
 def known_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let policy know a few verbs, whatever the installed apps plug."""
-    names = ("graph.entity.read", "graph.entity.write", "graph.entity.delete", "identity.member.manage", "ledger.record.read")
+    names = (
+        "graph.entity.read",
+        "graph.entity.write",
+        "graph.entity.delete",
+        "identity.member.manage",
+        "ledger.record.read",
+    )
     plugs = {name: Action(name, "for the test") for name in names}
     plugs["privacy.erasure.create"] = Action("privacy.erasure.create", "for the test", step_up=True)
     monkeypatch.setattr(ACTIONS, "_plugs", plugs)
 
 
 def person(*roles: str, **facts: object) -> Context:
-    return Context(Actor(ActorKind.USER, "u"), TENANT, "alpha", roles=frozenset(roles), clock=clock.fixed(NOW),
-                   session=SessionFacts(**facts))  # type: ignore[arg-type]
+    return Context(
+        Actor(ActorKind.USER, "u"),
+        TENANT,
+        "alpha",
+        roles=frozenset(roles),
+        clock=clock.fixed(NOW),
+        session=SessionFacts(**facts),
+    )  # type: ignore[arg-type]
 
 
 def machine(scope: str) -> Context:
     return Context(Actor(ActorKind.API_KEY, "k"), TENANT, "alpha", roles=SCOPE_ROLES[scope], scopes=frozenset({scope}))
 
 
-@pytest.mark.parametrize(("role", "action", "allowed"), [
-    ("owner", "graph.entity.delete", True), ("admin", "identity.member.manage", True), ("analyst", "graph.entity.write", True),
-    ("analyst", "identity.member.manage", False), ("reader", "graph.entity.read", True), ("reader", "graph.entity.write", False),
-    ("developer", "graph.entity.write", True), ("developer", "graph.entity.delete", False), ("billing", "graph.entity.read", False),
-    ("dpo", "ledger.record.read", True), ("dpo", "graph.entity.write", False), ("auditor:tenant", "graph.entity.read", False),
-    ("auditor:tenant", "ledger.record.read", True), ("auditor:org", "ledger.record.read", True), ("nonsense", "graph.entity.read", False),
-])
+@pytest.mark.parametrize(
+    ("role", "action", "allowed"),
+    [
+        ("owner", "graph.entity.delete", True),
+        ("admin", "identity.member.manage", True),
+        ("analyst", "graph.entity.write", True),
+        ("analyst", "identity.member.manage", False),
+        ("reader", "graph.entity.read", True),
+        ("reader", "graph.entity.write", False),
+        ("developer", "graph.entity.write", True),
+        ("developer", "graph.entity.delete", False),
+        ("billing", "graph.entity.read", False),
+        ("dpo", "ledger.record.read", True),
+        ("dpo", "graph.entity.write", False),
+        ("auditor:tenant", "graph.entity.read", False),
+        ("auditor:tenant", "ledger.record.read", True),
+        ("auditor:org", "ledger.record.read", True),
+        ("nonsense", "graph.entity.read", False),
+    ],
+)
 def test_roles(role: str, action: str, allowed: bool) -> None:
     assert services.decide(person(role), action).allow is allowed
 
 
-@pytest.mark.parametrize(("scope", "action", "allowed"), [
-    ("reader", "graph.entity.read", True), ("reader", "graph.entity.write", False), ("writer", "graph.entity.write", True),
-    ("writer", "identity.member.manage", False), ("admin", "identity.member.manage", True),
-])
+@pytest.mark.parametrize(
+    ("scope", "action", "allowed"),
+    [
+        ("reader", "graph.entity.read", True),
+        ("reader", "graph.entity.write", False),
+        ("writer", "graph.entity.write", True),
+        ("writer", "identity.member.manage", False),
+        ("admin", "identity.member.manage", True),
+    ],
+)
 def test_scopes(scope: str, action: str, allowed: bool) -> None:
     assert services.decide(machine(scope), action).allow is allowed
 
@@ -98,12 +129,18 @@ def test_a_second_factor_from_the_future_is_not_fresh() -> None:
     assert not is_fresh(NOW + timedelta(seconds=1), NOW)
 
 
-@pytest.mark.parametrize(("facts", "allow", "step_up"), [
-    (SessionFacts(), True, False), (SessionFacts(risk="medium"), False, True),
-    (SessionFacts(risk="medium", second_factor_at=NOW), True, False), (SessionFacts(risk="high", second_factor_at=NOW), False, False),
-    (SessionFacts(risk="nonsense"), False, False), (SessionFacts(device_trusted=False), False, False),
-    (SessionFacts(device_trusted=True), True, False),
-])
+@pytest.mark.parametrize(
+    ("facts", "allow", "step_up"),
+    [
+        (SessionFacts(), True, False),
+        (SessionFacts(risk="medium"), False, True),
+        (SessionFacts(risk="medium", second_factor_at=NOW), True, False),
+        (SessionFacts(risk="high", second_factor_at=NOW), False, False),
+        (SessionFacts(risk="nonsense"), False, False),
+        (SessionFacts(device_trusted=False), False, False),
+        (SessionFacts(device_trusted=True), True, False),
+    ],
+)
 def test_zero_trust(facts: SessionFacts, allow: bool, step_up: bool) -> None:
     verdict = assess(facts, NOW)
     assert (verdict.allow, verdict.step_up) == (allow, step_up)
