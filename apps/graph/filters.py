@@ -41,6 +41,8 @@ _TAGS = {
 FIELDS = (*_COLUMNS, "purposes", "properties.NAME")
 MAX_FILTERS = 20
 MAX_VALUES = 100
+LEXEME_CHARACTERS = 200
+"""Of a longer tag the search column holds the beginning."""
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -49,25 +51,33 @@ class Plan:
     """Where each condition goes.
 
     `where` and `params`: leakproof SQL over `graph_entity e`. `tags`: groups of lexemes, any of a group, all groups.
-    `path`: a SQL/JSON path predicate over properties. `kinds`: the kinds wanted, if `kind` was compared by equality.
+    `path`: a SQL/JSON path predicate over properties. `keys`: properties that must exist. `checks`: what no index
+    answers about them. `kinds`: the kinds wanted, if `kind` was compared by equality. `starts`: a lexeme must start so.
     """
 
     where: list[str] = field(default_factory=list)
     params: list[Any] = field(default_factory=list)
     tags: list[list[str]] = field(default_factory=list)
     path: str = ""
+    keys: list[str] = field(default_factory=list)
+    checks: str = ""
+    starts: list[str] = field(default_factory=list)
     kinds: list[str] | None = None
 
     @property
     def indexed_elsewhere(self) -> bool:
         """True when tags or properties narrow the list: then the read function finds the rows."""
-        return bool(self.tags or self.path)
+        return bool(self.tags or self.starts or self.properties)
+
+    @property
+    def properties(self) -> bool:
+        """True when properties narrow the list."""
+        return bool(self.path or self.keys or self.checks)
 
     def tag_query(self) -> str | None:
         """Return the tags in the text form of tsquery, or None."""
-        if not self.tags:
-            return None
-        return " & ".join("(" + " | ".join(_lexeme(word) for word in group) + ")" for group in self.tags)
+        groups = ["(" + " | ".join(_lexeme(word) for word in group) + ")" for group in self.tags]
+        return " & ".join(groups + [f"{_lexeme(start)}:*" for start in self.starts]) or None
 
 
 def _lexeme(word: str) -> str:
@@ -93,6 +103,7 @@ def parse(filters: Any, *, kind: str | None = None) -> Plan:
     if len(filters) > MAX_FILTERS:
         raise InvalidInput(f"more than {MAX_FILTERS} filters", field="filters")
     paths: list[str] = []
+    checks: list[str] = []
     for name, spec in filters.items():
         name = str(name)
         conditions = spec if isinstance(spec, Mapping) else {"eq": spec}
@@ -102,12 +113,21 @@ def parse(filters: Any, *, kind: str | None = None) -> Plan:
             if operator not in OPERATORS:
                 raise _wrong(name, f"unknown operator {str(operator)[:40]!r}", f"Use one of {', '.join(OPERATORS)}.")
             if name.startswith("properties.") and len(name) > len("properties."):
-                paths.append(_path(name, str(operator), value))
+                path = _path(name, str(operator), value)
+                if operator in {"eq", "in"}:
+                    paths.append(path)
+                elif operator == "exists" and value:
+                    plan.keys.append(name.removeprefix("properties."))
+                else:
+                    if operator != "exists":
+                        plan.keys.append(name.removeprefix("properties."))
+                    checks.append(path)
             elif name in _COLUMNS or name == "purposes":
                 _compare(plan, name, str(operator), value)
             else:
                 raise _wrong(name, "unknown field", f"Use one of {', '.join(FIELDS)}.")
     plan.path = " && ".join(paths)
+    plan.checks = " && ".join(checks)
     return plan
 
 
@@ -151,14 +171,17 @@ def _compare(plan: Plan, name: str, operator: str, value: Any) -> None:
         if operator not in {"eq", "in"}:
             raise _wrong(name, f"operator {operator!r} does not apply", "Use eq or in.")
         plan.tags.append(
-            [f"p:{_typed(name, 'text', v)[:200]}" for v in (_values(name, value) if operator == "in" else [value])]
+            [
+                f"p:{_typed(name, 'text', v)[:LEXEME_CHARACTERS]}"
+                for v in (_values(name, value) if operator == "in" else [value])
+            ]
         )
         return
     column, type_ = _COLUMNS[name]
     if operator in {"eq", "in"}:
         wanted = [_typed(name, type_, v) for v in (_values(name, value) if operator == "in" else [value])]
         if name in _TAGS:
-            plan.tags.append([f"{_TAGS[name]}:{v[:200]}" for v in wanted])
+            plan.tags.append([f"{_TAGS[name]}:{v[:LEXEME_CHARACTERS]}" for v in wanted])
         elif name == "kind":
             plan.kinds = wanted if plan.kinds is None else [k for k in plan.kinds if k in wanted]
         else:
@@ -177,6 +200,9 @@ def _compare(plan: Plan, name: str, operator: str, value: Any) -> None:
         if type_ != "text":
             raise _wrong(name, "`prefix` applies to text only")
         prefix = _typed(name, type_, value)
+        if name in _TAGS and 0 < len(prefix) <= LEXEME_CHARACTERS:
+            plan.starts.append(f"{_TAGS[name]}:{prefix}")
+            return
         plan.where.append(f"{column} >= %s and {column} <= %s")
         plan.params += [prefix, prefix + LAST_CHARACTER]
         return
@@ -215,10 +241,10 @@ def _path(name: str, operator: str, value: Any) -> str:
     if operator == "prefix":
         if not isinstance(value, str):
             raise _wrong(name, "`prefix` needs text")
-        return f"(exists({accessor}) && {accessor} starts with {_literal(name, value)})"
+        return f"({accessor} starts with {_literal(name, value)})"
     if value is None or isinstance(value, bool):
         raise _wrong(name, f"{operator!r} needs text or a number")
     literal = _literal(name, value)
     if literal.startswith("-"):
         literal = f"({literal})"
-    return f"(exists({accessor}) && {accessor} {_SQL[operator]} {literal})"
+    return f"({accessor} {_SQL[operator]} {literal})"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connections
+from django.db import connections, transaction
 
 from apps.core.routers import write_alias
 from apps.core.statements import compose, run_prepared
@@ -27,6 +27,15 @@ def query(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connections[write_alias()].cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def by_index(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a statement planned without sequential scans: they would read every tenant's rows."""
+    with transaction.atomic(using=write_alias()):
+        execute("set local enable_seqscan = off", ())
+        rows = query(sql, params)
+        execute("set local enable_seqscan = on", ())
+        return rows
 
 
 def hot(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

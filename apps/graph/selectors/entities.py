@@ -15,7 +15,7 @@ from apps.graph.types import MAX_PAGE, EntityRow, Page
 
 ORDERS: dict[str, str] = {"id": "", "name": "e.name", "updatedAt": "e.updated_at", "externalId": "e.external_id"}
 COUNT_LIMIT = 10_000
-_NIL = UUID(int=0)
+NIL = UUID(int=0)
 _CHUNK = 500
 _MOST_CHUNKS = 40
 
@@ -135,7 +135,7 @@ def _conditions(tenant_id: UUID, plan: filters.Plan) -> tuple[str, list[Any]]:
 
 def _matching(tenant_id: UUID, plan: filters.Plan, first: int, after: str | None) -> tuple[list[EntityRow], UUID, bool]:
     """Return (rows, last id looked at, whether more may follow): ids from the read function, the rest checked here."""
-    position = cursors.decode(after, "id")[1] if after is not None else _NIL
+    position = cursors.decode(after, "id")[1] if after is not None else NIL
     where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
     rows: list[EntityRow] = []
     for _ in range(_MOST_CHUNKS):
@@ -164,31 +164,41 @@ def match_ids(plan: filters.Plan, after: UUID, limit: int) -> list[UUID]:
     return [
         row[0]
         for row in store.query(
-            "select * from ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)",
-            (plan.tag_query(), plan.path or None, plan.kinds, after, limit),
+            "select * from ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s, %s::text[], %s::jsonpath)",
+            (plan.tag_query(), plan.path or None, plan.kinds, after, limit, plan.keys or None, plan.checks or None),
         )
     ]
 
 
 def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
     if not plan.where:
-        counted = len(match_ids(plan, _NIL, COUNT_LIMIT + 1))
+        counted = len(match_ids(plan, NIL, COUNT_LIMIT + 1))
     else:
         where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
         rows = store.query(
             compose(
                 "select count(*) from graph_entity e"
-                " where {where} and e.id = any(array(select ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)))",
+                " where {where} and e.id = any(array(select ig_match_entities("
+                "%s::tsquery, %s::jsonpath, %s::text[], %s, %s, %s::text[], %s::jsonpath)))",
                 where=where,
             ),
-            [*params, plan.tag_query(), plan.path or None, plan.kinds, _NIL, COUNT_LIMIT + 1],
+            [
+                *params,
+                plan.tag_query(),
+                plan.path or None,
+                plan.kinds,
+                NIL,
+                COUNT_LIMIT + 1,
+                plan.keys or None,
+                plan.checks or None,
+            ],
         )
         counted = int(rows[0][0])
     return (counted, False) if counted <= COUNT_LIMIT else (COUNT_LIMIT, True)
 
 
 def _count(where: str, params: list[Any], plan: filters.Plan) -> tuple[int, bool]:
-    rows = store.query(
+    rows = store.by_index(
         compose("select count(*) from (select 1 from graph_entity e where {where} limit %s) x", where=where),
         [*params, COUNT_LIMIT + 1],
     )

@@ -8,10 +8,12 @@ from apps.core.errors import InvalidInput
 from apps.core.scope import require_tenant_id
 from apps.core.statements import compose
 from apps.graph import cursors, filters, store
+from apps.graph.selectors.entities import NIL, match_ids
 from apps.graph.types import Hit, SearchPage
 
 RANKED_LIMIT = 2_000
 MAX_FIRST = 100
+MOST_FITTING = 50_000
 _HEADLINE = "StartSel=\x02, StopSel=\x03, MaxWords=28, MinWords=12, MaxFragments=1"
 
 
@@ -38,16 +40,9 @@ def search(ctx: Context, *, q: str, filters_: Any = None, first: int = 20, after
     *words, last = text.split()
     tenant_id = require_tenant_id()
     where, params = ["e.tenant_id = %s", *plan.where], [tenant_id, *plan.params]
-    if plan.path:
-        ids = [
-            row[0]
-            for row in store.query(
-                "select * from ig_match_entities(%s::tsquery, %s::jsonpath, %s::text[], %s, %s)",
-                (plan.tag_query(), plan.path, plan.kinds, "00000000-0000-0000-0000-000000000000", 50_000),
-            )
-        ]
+    if plan.properties:
         where.append("e.id = any(%s)")
-        params.append(ids)
+        params.append(match_ids(plan, NIL, MOST_FITTING))
     words_query = "plainto_tsquery('simple', %s) && to_tsquery('simple', %s)" if words else "to_tsquery('simple', %s)"
     prefix = "'" + last.replace("\\", "\\\\").replace("'", "''") + "':*"
     terms = [" ".join(words), prefix] if words else [prefix]
