@@ -64,13 +64,10 @@ class LivePublisher:
             log.warning("live updates not published; readers will catch up from the ledger", error=type(error).__name__)
 
     def _publish(self, tenant_id: UUID, events: Sequence[Delivered]) -> None:
-        pipe = _client().pipeline(transaction=False)
-        sent = 0
+        # One by one: the stretches of a large batch need not be in memory together.
         for stretch in stretches(tenant_id, events, Cursor(events[0].number - 1)):
-            pipe.publish(topic(tenant_id), encode(stretch))
-            sent += 1
-        pipe.execute()
-        measures.PUBLISHED.inc(sent)
+            _client().publish(topic(tenant_id), encode(stretch))
+            measures.PUBLISHED.inc()
 
 
 SUBSCRIBERS.plug(LivePublisher.name, LivePublisher())

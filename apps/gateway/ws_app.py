@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apps.core.context import ActorKind, Context
-from apps.core.errors import Forbidden, IgError, Unauthenticated
+from apps.core.errors import Forbidden, IgError, Unauthenticated, Unavailable
 from apps.core.telemetry import get_logger, tracer
 from apps.gateway import arrivals, measures, pipeline, threads
 from apps.gateway.answers import Outcome
@@ -38,6 +38,7 @@ log = get_logger(__name__)
 tracing = tracer(__name__)
 
 REVALIDATE_S = 30.0  # keys and sessions also end by time, which no record tells
+PATIENCE_S = 30.0  # how long a replay waits for a client that does not read
 CLOSE_S = 5.0  # how long a client that does not read may hold up its own close
 SERVICE_RESTART = 1012
 
@@ -211,11 +212,20 @@ class Connection:
             code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
             self._cut(int(code), "Access has ended")
             return
+        except Exception:
+            # It cannot be found out now whether the caller may still be here: then it may not.
+            log.exception("a caller cannot be looked at anew", request_id=self.arrival.request_id)
+            self._cut(SERVICE_RESTART, "Connect again")
+            return
         now = passage.ctx
         if now.actor.kind is ActorKind.ANONYMOUS:
             self._cut(int(CloseCode.UNAUTHORIZED), "Access has ended")
         elif (now.roles, now.scopes, now.tenant_id) != (self.ctx.roles, self.ctx.scopes, self.ctx.tenant_id):
             self._cut(SERVICE_RESTART, "Your permissions have changed: connect again")
+
+    def broken(self) -> None:
+        """An update could not be made: have the client come back and resume."""
+        self._cut(int(CloseCode.INTERNAL), "An update could not be made: resume with since")
 
     def _cut(self, code: int, reason: str) -> None:
         """End the connection now; what waits to be sent is not sent any more."""
@@ -268,7 +278,7 @@ class Connection:
             raise Forbidden("this subscription has no source")
         shape = Shape(self.engine, prepared, self.ctx, source)
         member = Subscription(self, id_, source.field)
-        ticket = await hub().join(shape_key(prepared, prepared.variables, self.ctx), shape, member)
+        ticket = await hub().join(shape_key(prepared, self.ctx), shape, member)
         measures.SUBSCRIPTIONS.labels(source.field).inc()
         try:
             await asyncio.Event().wait()  # until the client completes it or the connection ends: then it is cancelled
@@ -293,6 +303,20 @@ class Subscription:
             self.connection.send(f"{self.prefix}{payload}}}")
             self.count.inc()
 
+    async def room(self) -> None:
+        """Wait until the connection has sent enough of what waits. Raises Unavailable when its client does not read."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.connection.outbox.room()
+        except TimeoutError:
+            raise Unavailable(
+                "the updates that were missed are not being read", mend="read faster, then resume"
+            ) from None
+
     async def revalidate(self) -> None:
         """Look at the caller anew."""
         await self.connection.revalidate()
+
+    def broken(self) -> None:
+        """End the connection, so that its client resumes."""
+        self.connection.broken()

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-MAX_MESSAGES = 4_000
+MAX_MESSAGES = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -21,6 +21,8 @@ class Outbox:
         self._close: tuple[int, str] | None = None
         self._woken = asyncio.Event()
         self._closed = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -33,6 +35,8 @@ class Outbox:
             raise Overflow
         self._texts.append(text)
         self.size += len(text)
+        if not self._has_room():
+            self._drained.clear()
         self._woken.set()
 
     def close(self, code: int, reason: str, *, at_once: bool = False) -> None:
@@ -43,7 +47,15 @@ class Outbox:
         if at_once:
             self._texts.clear()
             self.size = 0
+            self._drained.set()
         self._woken.set()
+
+    def _has_room(self) -> bool:
+        return len(self._texts) * 2 < self.max_messages and self.size * 2 < self.max_bytes
+
+    async def room(self) -> None:
+        """Wait until the outbox is at most half full: for who has much to send and may wait, such as a replay."""
+        await self._drained.wait()
 
     @property
     def closing(self) -> bool:
@@ -60,6 +72,8 @@ class Outbox:
             if self._texts:
                 text = self._texts.popleft()
                 self.size -= len(text)
+                if self._has_room():
+                    self._drained.set()
                 return text
             if self._close is not None:
                 return self._close

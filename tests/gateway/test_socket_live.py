@@ -158,6 +158,17 @@ def test_resuming_while_writes_go_on_loses_and_doubles_nothing(live: LiveServer,
     assert order == sorted(order)
 
 
+def test_a_long_absence_is_told_in_full(live: LiveServer, kit: TenantKit, api: Api) -> None:
+    for round_ in range(3):
+        api.upsert(*({"kind": "A", "externalId": f"{round_}-{n}"} for n in range(2_000)))
+    query = 'subscription ($t: ID!) { changes(tenantId: $t, since: "0") { eventId } }'
+    with socket(live.ws_url, kit.key("reader")) as client:
+        id_ = client.subscribe(query, t=kit.info.slug)
+        seen = [client.next(id_)["changes"]["eventId"] for _ in range(6_000)]
+    order = [tuple(map(int, text.split("."))) for text in seen]
+    assert order == sorted(set(order))
+
+
 @pytest.mark.parametrize("since", ["nonsense", "-1", "1.", "99999999", "1.2.3", ""])
 def test_a_start_that_is_none_is_refused(live: LiveServer, kit: TenantKit, since: str) -> None:
     with socket(live.ws_url, kit.key("reader")) as client:

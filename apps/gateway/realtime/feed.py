@@ -18,6 +18,7 @@ log = get_logger(__name__)
 
 SUBSCRIBE_S = 1.0
 POLL_S = 2.0  # with no message for so long, ask PostgreSQL whether one was lost
+TURN = 16  # changes handed on before others get a turn of the event loop
 MAX_WAITING = 2_000  # messages; more are dropped at once and read from PostgreSQL in larger pieces
 
 # Records of these apps may change what a connection is allowed; its caller is looked at anew before the next push.
@@ -117,15 +118,30 @@ class Feed:
                 await self._hand_on(self._tail.take(stretch))
 
     async def _hand_on(self, stretch: Stretch) -> None:
+        """Hand on a stretch. It is behind the cursor already, so nothing here may raise: what cannot be told to some
+        ends their connections, who then resume, and the others go on."""
         if any(n.type.startswith(WATCHED) and n.type not in HARMLESS for n in stretch.notices):
-            await asyncio.gather(*(member.revalidate() for member in list(self.watchers)))
-        for change in stretch.changes:
+            await asyncio.gather(*(member.revalidate() for member in list(self.watchers)), return_exceptions=True)
+        for place, change in enumerate(stretch.changes):
+            if place % TURN == 0:
+                await asyncio.sleep(0)  # let connections send what they were handed
             for shape in list(self.shapes.values()):
-                if shape.seats and shape.wants(change):
-                    payload = await shape.render(change)
-                    for seat in list(shape.seats):
-                        seat.offer(change, payload)
+                if shape.seats:
+                    await self._tell(shape, change)
             measures.FANOUT_SECONDS.observe(age_s(change))
+
+    async def _tell(self, shape: Shape, change: Change) -> None:
+        try:
+            if not shape.wants(change):
+                return
+            payload = await shape.render(change)
+        except Exception as error:
+            log.error("a change cannot be shown", shape=shape.source.field, event_id=change.event_id, exc_info=error)
+            for seat in list(shape.seats):
+                seat.member.broken()
+            return
+        for seat in list(shape.seats):
+            seat.offer(change, payload)
 
 
 def age_s(change: Change) -> float:

@@ -17,7 +17,7 @@ from apps.gateway.realtime.wire import Cursor
 
 WINDOW_RECORDS = 100_000
 """How far back a client may resume, in records of its tenant's ledger."""
-START_S = 5.0
+START_S = 15.0
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Hub:
         ahead, Unavailable when the ledger cannot be read.
         """
         since = make.source.since
-        ticket = Ticket(make.source.tenant_id, key, Seat(member, Cursor(0), None if since is None else []))
+        ticket = Ticket(make.source.tenant_id, key, Seat(member, Cursor(0), held=[]))
         try:
             feed = await self._hold(ticket, make.source.tenant_id)
             platform = await self._hold(ticket, PLATFORM_TENANT_ID)
@@ -66,11 +66,13 @@ class Hub:
             shape.seats.add(ticket.seat)
             feed.watchers.add(member)
             platform.watchers.add(member)
-            # Whatever ended its caller's access before this moment was told to nobody here: look once more.
+            # Whatever ended its caller's access before this moment was told to nobody here: look once more, and hand
+            # on nothing until then.
             await member.revalidate()
-            if since is not None:
-                await self._replay(shape, ticket.seat, since, live_from)
+            if since is None and not ticket.seat.overtaken:
                 ticket.seat.open(live_from)
+            else:
+                await self._catch_up(feed, shape, ticket.seat, since or live_from)
         except BaseException:
             self.leave(ticket)
             raise
@@ -112,14 +114,26 @@ class Hub:
             raise Unavailable("live updates cannot begin now", mend="try again in a few seconds") from None
         return held.feed
 
+    async def _catch_up(self, feed: Feed, shape: Shape, seat: Seat, since: Cursor) -> None:
+        """Tell a seat what lies behind `since` up to the live end, then open it."""
+        place, upto = since, feed.cursor
+        await self._replay(shape, seat, place, upto)
+        while seat.overtaken:
+            # So much came live meanwhile that it was not kept: another piece from the ledger.
+            seat.again()
+            place, upto = upto, feed.cursor
+            await self._replay(shape, seat, place, upto)
+        seat.open(upto)
+
     async def _replay(self, shape: Shape, seat: Seat, since: Cursor, upto: Cursor) -> None:
-        """Hand on what lies behind `since`, up to `upto`, from PostgreSQL."""
+        """Hand on what lies behind `since`, up to `upto`, from PostgreSQL, as fast as the member takes it."""
         place = since
         while place < upto:
             found = await threads.run(shape.ctx, reading.read_after, shape.source.tenant_id, place)
             if not found:
                 return
             for stretch in found:
+                await seat.member.room()
                 for change in stretch.changes:
                     if change.cursor <= upto and shape.wants(change):
                         seat.hand_on(change, await shape.render(change))

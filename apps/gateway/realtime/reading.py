@@ -1,18 +1,21 @@
 """From recorded events to stretches with documents: what the publisher sends and what a replay reads. Blocking."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from apps.bus import selectors as bus
 from apps.bus.types import Delivered
 from apps.core.clock import iso
-from apps.gateway.realtime.wire import Change, Cursor, Notice, Stretch, StretchBuilder
+from apps.gateway.realtime.wire import WHOLE, Change, Cursor, Notice, Stretch, StretchBuilder
 from apps.graph import selectors as graph
 from apps.ledger import selectors as ledger
 
 CHUNK = 200  # changes of a stretch: bounds the size of a message and of one read of documents
 PAGE = 200  # records read at once
+PIECE = 1_000  # changes read at once
+ITEMS = 2_000  # items of several records looked at at once; one record may have more
 GRAPH_EVENTS = "graph."
 DOCUMENT_KINDS = frozenset({"entity", "edge"})
 
@@ -93,9 +96,26 @@ def head(tenant_id: UUID) -> Cursor:
     return Cursor(found.number if found else 0)
 
 
-def read_after(tenant_id: UUID, after: Cursor, limit: int = PAGE) -> list[Stretch]:
-    """Return what follows a place, at most `limit` records of it; empty when nothing does."""
+def read_after(tenant_id: UUID, after: Cursor) -> list[Stretch]:
+    """Return the next piece of what follows a place; empty when nothing does.
+
+    A piece has at most PAGE records, PIECE changes with their documents, and about ITEMS items are looked at, however
+    large the records are: whoever wants more asks again from where the piece ends.
+    """
     # A place inside a record (some of its items seen) means reading that record again.
-    inside = after.position != Cursor(0).position
-    events = bus.after_number(tenant_id, after.number - inside, limit=limit, with_items=True)
-    return list(stretches(tenant_id, events, after))
+    start = after.number - (after.position != WHOLE)
+    wanted = _as_many_as_fit(bus.after_number(tenant_id, start, limit=PAGE, with_items=False))
+    if not wanted:
+        return []
+    events = bus.after_number(tenant_id, start, limit=wanted, with_items=True)
+    return list(islice(stretches(tenant_id, events, after), PIECE // CHUNK))
+
+
+def _as_many_as_fit(events: Sequence[Delivered]) -> int:
+    """Return how many of the records may be read with their items at once: at least the first."""
+    items = 0
+    for count, event in enumerate(events):
+        items += event.item_count
+        if items > ITEMS and count:
+            return count
+    return len(events)

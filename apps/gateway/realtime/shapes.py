@@ -1,9 +1,11 @@
 """A shape: one document, one set of variables, one way to see. Its members get the same bytes, made once per change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
+
+from graphql import FieldNode, VariableNode
 
 from apps.core.context import Context
 from apps.gateway.answers import encode
@@ -15,6 +17,7 @@ from apps.policy.selectors import visibility
 from apps.policy.types import Tags, Treatment
 
 Wants = Callable[[Change], bool]
+MAX_HELD = 5_000
 
 
 class Member(Protocol):
@@ -23,8 +26,14 @@ class Member(Protocol):
     def offer(self, change: Change, payload: str) -> None:
         """Take an update, already encoded. Must not block."""
 
+    async def room(self) -> None:
+        """Wait until the member can take more. Raises Unavailable when it does not read for too long."""
+
     async def revalidate(self) -> None:
-        """Make sure that the caller may still be here; end the connection when not."""
+        """Make sure that the caller may still be here; end the connection when not. Must not raise."""
+
+    def broken(self) -> None:
+        """An update could not be made: end the connection, so that its client resumes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,11 +46,18 @@ class Seat:
     member: Member
     seen: Cursor
     held: list[tuple[Change, str]] | None = None
+    overtaken: bool = False
 
     def offer(self, change: Change, payload: str) -> None:
-        """Hand on a change, keep it for later, or drop it because it was handed on already."""
+        """Hand on a change, keep it for later, or drop it because it was handed on already.
+
+        A member that is still being told more than MAX_HELD later is told the rest from the ledger, like the first part.
+        """
         if self.held is not None:
-            self.held.append((change, payload))
+            if len(self.held) < MAX_HELD:
+                self.held.append((change, payload))
+            else:
+                self.overtaken = True
         else:
             self.hand_on(change, payload)
 
@@ -50,6 +66,10 @@ class Seat:
         if change.cursor > self.seen:
             self.seen = change.cursor
             self.member.offer(change, payload)
+
+    def again(self) -> None:
+        """Too much came live meanwhile: forget it, it will be read from the ledger."""
+        self.held, self.overtaken = [], False
 
     def open(self, seen: Cursor) -> None:
         """What was missed has been told up to `seen`: hand on what was kept, and everything live from now on."""
@@ -76,11 +96,20 @@ class Pushed:
     change: Change
 
 
-def shape_key(prepared: Prepared, variables: Mapping[str, Any], ctx: Context) -> tuple[str, str, bytes, str]:
+def shape_key(prepared: Prepared, ctx: Context) -> tuple[str, str, bytes, str]:
     """Return what two subscriptions must share to get equal bytes: document, operation, variables, what they may see
-    and do. `since` says where to begin, not what is sent, but it stands in the variables or the document all the same."""
-    sight = f"{policy.clearance(ctx).key}|{'+'.join(sorted(ctx.roles))}|{'+'.join(sorted(ctx.scopes or ()))}"
-    return prepared.document.sha256, prepared.name, encode(dict(sorted(variables.items()))), sight
+    and do. A variable that says where to begin (`since`) does not count: it changes nothing in what is sent."""
+    starts = {
+        argument.value.name.value
+        for node in prepared.operation.selection_set.selections
+        if isinstance(node, FieldNode)
+        for argument in node.arguments
+        if argument.name.value == "since" and isinstance(argument.value, VariableNode)
+    }
+    variables = {name: value for name, value in sorted(prepared.variables.items()) if name not in starts}
+    held = (ctx.roles, ctx.scopes or (), ctx.platform_roles)
+    sight = "|".join([policy.clearance(ctx).key, *("+".join(sorted(names)) for names in held)])
+    return prepared.document.sha256, prepared.name, encode(variables), sight
 
 
 @dataclass(slots=True)
