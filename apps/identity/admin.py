@@ -250,6 +250,10 @@ class MembershipAdmin(PlatformAdmin):
         ),
     )
 
+    def label_of(self, obj: Membership) -> str:
+        """Who, and where."""
+        return f"{obj.user.email} in {getattr(obj, 'ig_tenant_label', obj.tenant_id)}"
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         """Memberships come with their person."""
         return cast("QuerySet[Membership]", super().get_queryset(request)).select_related("user")

@@ -39,7 +39,9 @@ PURPOSE = "platform-operations"
 """Why staff read here: tenants' data that names other purposes is withheld from them."""
 MOST_FOUND = 10
 View = Callable[..., HttpResponse]
-_LEFT_OUT = frozenset({"login", "logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
+_LEFT_OUT = frozenset(
+    {"login", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n", "view_on_site"}
+)
 """Views of Django's admin that the portal has in a better form, or that nothing here needs."""
 
 

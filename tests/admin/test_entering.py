@@ -77,7 +77,7 @@ def test_entering_is_on_record_once_per_session_and_second_factor(operator: Staf
 
 
 def test_the_doors_of_djangos_own_admin_are_shut(operator: Staff) -> None:
-    for address in ("login/", "logout/", "password_change/", "autocomplete/", "r/1/1/"):
+    for address in ("login/", "logout/", "password_change/", "autocomplete/", "jsi18n/", "r/1/1/"):
         assert operator.get(f"/admin/{address}").status_code == 404, address
 
 

@@ -158,6 +158,7 @@ def test_an_account_and_a_membership_are_made_and_changed_and_ended() -> None:
     kit.member("owner")
     assert operator.post(do("identity.membership", "roles", member), {"roles": ["reader"]}).status_code == 302
     assert again(member).roles == ["reader"]
+    assert f"{email} in {kit.info.slug}" in words_of(operator.get(do("identity.membership", "remove", member)))
     assert operator.post(do("identity.membership", "remove", member)).status_code == 302
     assert again(member).active is False
     types = (MemberAdded.name, MemberRolesChanged.name, MemberRemoved.name)

@@ -105,9 +105,9 @@ def test_preferences_never_lead_elsewhere_and_take_known_values_only() -> None:
     assert answer["Location"] == "/" and not answer.cookies["ig_theme"].value
 
 
-def test_robots_stay_on_public_pages() -> None:
+def test_robots_stay_away_from_interfaces() -> None:
     lines = text_of(Visitor().get("/robots.txt")).splitlines()
-    assert "Disallow: /t/" in lines and "Allow: /" in lines
+    assert lines[0] == "User-agent: *" and "Disallow: /api/" in lines and "Allow: /" in lines
 
 
 def test_researchers_find_whom_to_write_to() -> None:

@@ -58,7 +58,7 @@ def answer(admin: "PlatformAdmin", request: HttpRequest, verb: Verb) -> HttpResp
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
     admin.roof.require(request, verb.action)
     rows = [] if verb.creates else _rows(admin, request)
-    unfit = [(row, why) for row in rows if (why := verb.unfit(row))]
+    unfit = [(admin.label_of(row), why) for row in rows if (why := verb.unfit(row))]
     fit = [row for row in rows if not verb.unfit(row)]
     typed = verb.type_name(fit[0]) if verb.type_name and len(fit) == 1 else ""
     initial = dict(verb.initial(fit[0])) if len(fit) == 1 else {}
@@ -83,7 +83,7 @@ def answer(admin: "PlatformAdmin", request: HttpRequest, verb: Verb) -> HttpResp
         "title": verb.label,
         "verb": verb,
         "form": form,
-        "fit": fit,
+        "fit": [admin.label_of(row) for row in fit],
         "unfit": unfit,
         "consequences": verb.consequences(fit) if fit or verb.creates else (),
         "back": _back(admin, rows),
@@ -131,7 +131,7 @@ def _do(
         try:
             outcome = verb.run(ctx, row, answers)
         except IgError as error:
-            messages.error(request, f"{row}: {_words(error)}")
+            messages.error(request, f"{admin.label_of(row)}: {_words(error)}")
             continue
         _note(admin, request, verb, row, outcome)
         done += 1
@@ -144,6 +144,8 @@ def _note(admin: "PlatformAdmin", request: HttpRequest, verb: Verb, row: Any, ou
     """Write the admin's log. What was made is read again: the verb returned its key only."""
     about = row if row is not None else admin.get_queryset(request).filter(pk=outcome.pk).first()
     if about is not None:
+        if row is None:
+            admin.prepare(request, [about])
         admin.log_done(request, about, outcome.message, created=row is None)
 
 

@@ -57,8 +57,8 @@ def preferences(request: HttpRequest) -> HttpResponse:
 @require_GET
 @cache_control(max_age=3600, public=True)
 def robots(request: HttpRequest) -> HttpResponse:
-    """Robots may read the public pages only (RFC 9309)."""
-    closed = ("/t/", "/admin/", "/audit/", "/api/", "/graphql", "/-/")
+    """Robots may read pages, not interfaces (RFC 9309). What needs a sign-in is kept by the sign-in."""
+    closed = ("/admin/", "/api/", "/graphql", "/scim/", "/ofrep/", "/otlp/", "/-/")
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed), "Allow: /", ""]
     return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
 
