@@ -73,9 +73,9 @@ def create_venv() -> None:
 
 def venv_works() -> bool:
     """Return whether .venv has a Python that runs and is new enough."""
-    check = f"import sys, pip; sys.exit(sys.version_info < {OLDEST!r})"
+    check = f"import sys, importlib.util as u; sys.exit(sys.version_info < {OLDEST!r} or not u.find_spec('pip'))"
     try:
-        return subprocess.run([str(PYTHON), "-c", check], capture_output=True, check=False).returncode == 0
+        return subprocess.run([str(PYTHON), "-I", "-c", check], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 

@@ -30,6 +30,8 @@ from apps.vault.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 """Up to here an upload waits in memory for its hash; beyond, it goes to the staging key part by part."""
 CHUNK_BYTES = 1024 * 1024
+PARTS_UNDER_WAY = 2
+"""Parts of one upload that may be on their way to the store at once."""
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KINDS = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 _NOTE = re.compile(r".*/(\d{16})\.note")
@@ -107,7 +109,9 @@ class Store:
             return Staged(digest.hexdigest(), size, bytes(waiting))
         key = f"{prefix(region, tenant_id)}/staging/{new_id()}"
         with _answers(key):
-            writer = obstore.open_writer(self._client, key, buffer_size=IN_MEMORY_BYTES)
+            writer = obstore.open_writer(
+                self._client, key, buffer_size=IN_MEMORY_BYTES, max_concurrency=PARTS_UNDER_WAY
+            )
             writer.write(bytes(waiting))
         try:
             for chunk in stream:

@@ -14,14 +14,14 @@ class Console:
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stdout
-        self._colours = self._stream.isatty()
+        self.watched = self._stream.isatty()  # by a person, not by a file
         self._lock = threading.Lock()
         self._silent = False
 
     def line(self, name: str, text: str) -> None:
         """Write one line of process `name`."""
         label = f"{name:<{NAME_WIDTH}}|"
-        if self._colours:
+        if self.watched:
             label = f"\x1b[{COLOURS.get(name, 37)}m{label}\x1b[0m"
         self.raw(f"{label} {text}")
 

@@ -199,6 +199,8 @@ class Supervisor:
             "DJANGO_SETTINGS_MODULE": "intelgraph.settings",
             "PYTHONUNBUFFERED": "1",
         }
+        if self.console.watched:
+            settings["IG_LOG_FORMAT"] = "console"  # for eyes; files get JSON
         own = addresses.environment(self.layout, postgres=self.postgres is not None, redis=self.redis is not None)
         inherited = {
             name: value

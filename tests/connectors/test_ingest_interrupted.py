@@ -119,7 +119,7 @@ def run_killed(tenant: TenantKit, source: Path, name: str, kills: int) -> JobVie
 @pytest.mark.slow
 def test_kill_9_in_the_middle_ends_in_the_same_graph(tenant: TenantKit, tmp_path: Path) -> None:
     source = tmp_path / "pairs.csv"
-    source.write_bytes(rows(5_000))
+    source.write_bytes(rows(12_000))
     mapping(tenant.ctx, "pairs", PAIRS)
     killed = run_killed(tenant, source, "pairs", kills=3)
     # A quick machine may be done before the next kill comes.
