@@ -5,6 +5,7 @@ GraphQL. Members besides those of the RFC: `code`, `request_id`, and where known
 `errors` (one object per problem of the input).
 """
 
+import re
 from math import ceil
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 from apps.core.errors import IgError, RateLimited, StepUpRequired, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 # Which details of a refusal callers are told. The others (why credentials do not hold) are for the log only.
 TOLD = frozenset({"action", "rule", "signal", "limit", "bound", "expected", "current", "problems", "reason_code"})
@@ -55,7 +57,9 @@ def plain(status: int, detail: str, *, request_id: str = "", **members: Any) -> 
 
 def of(error: IgError, *, request_id: str = "") -> dict[str, Any]:
     """Return the problem that an expected refusal is told as."""
-    problem = plain(error.status, error.message, request_id=request_id, field=error.field, mend=error.mend)
+    # A name may come from the caller, who can put anything into it.
+    field = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", error.field) if error.field else None
+    problem = plain(error.status, error.message, request_id=request_id, field=field, mend=error.mend)
     problem.update(type=type_of(error.code), title=error.title, code=error.code)
     if isinstance(error, RateLimited):
         problem["retry_after_s"] = max(1, ceil(error.retry_after_s))

@@ -44,3 +44,8 @@ def test_headers_tell_how_to_go_on() -> None:
 
 def test_empty_members_are_left_out() -> None:
     assert set(problem.plain(418, "odd", field="", errors=[])) == {"type", "title", "status", "detail", "code"}
+
+
+def test_a_name_from_outside_is_told_without_controls() -> None:
+    problem = of(errors.InvalidInput("there is no such parameter", field="a\x00b\nc"))
+    assert problem["field"] == "a\ufffdb\ufffdc"
