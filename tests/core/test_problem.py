@@ -47,5 +47,5 @@ def test_empty_members_are_left_out() -> None:
 
 
 def test_a_name_from_outside_is_told_without_controls() -> None:
-    problem = of(errors.InvalidInput("there is no such parameter", field="a\x00b\nc"))
-    assert problem["field"] == "a\ufffdb\ufffdc"
+    told = problem.of(errors.InvalidInput("there is no such parameter", field="a\x00b\nc"))
+    assert told["field"] == "a\ufffdb\ufffdc"
