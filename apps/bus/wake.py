@@ -7,12 +7,13 @@ import redis
 
 from apps.core import conf
 from apps.core.telemetry import get_logger
+from apps.ledger.types import WARM_S
 
 log = get_logger(__name__)
 SEQUENCER_CHANNEL = "ig:wake:sequencer"
 LINKS_CHANNEL = "ig:wake:links"
-COALESCE_S = 0.003
-"""Wake-ups closer together than this are one: a busy sequencer polls every 5 ms anyway."""
+COALESCE_S = {SEQUENCER_CHANNEL: 0.8 * WARM_S, LINKS_CHANNEL: 0.003}
+"""Wake-ups closer together than this are one. The sequencer polls every few milliseconds for longer than that."""
 _local = threading.local()
 _pause_until = 0.0
 _published: dict[str, float] = {}
@@ -32,7 +33,7 @@ def publish(channel: str) -> None:
     """Publish an empty message; after a failure keep quiet for a second, so that a stalled Redis slows nobody."""
     global _pause_until
     now = time.monotonic()
-    if now < _pause_until or now - _published.get(channel, 0.0) < COALESCE_S:
+    if now < _pause_until or now - _published.get(channel, 0.0) < COALESCE_S[channel]:
         return
     _published[channel] = now
     try:

@@ -10,6 +10,7 @@ with its connection, and the next one goes on.
 """
 
 import threading
+import time
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from psycopg import sql
 
 from apps.ledger import chain
 from apps.ledger.errors import NotSequencer
+from apps.ledger.types import WARM_S
 
 LOCK_KEY = 0x4967_5365_7175_656E
 """Advisory lock of the sequencer (the bytes of `IgSequen`)."""
@@ -184,12 +186,14 @@ def run(
     on_tick: "OnTick",
     idle_s: float = 0.05,
     busy_s: float = 0.005,
+    warm_s: float = WARM_S,
 ) -> None:
-    """Tick until `stop`: at once when woken, every 5 ms while there is work, every 50 ms when idle.
+    """Tick until `stop`: at once when woken, every 5 ms until there was no work for `warm_s`, every 50 ms when idle.
 
     Correctness rests on the polling; waking only shortens the wait. Raises nothing: a database that is away is
     waited for, and a lock held by another is tried again every second.
     """
+    warm_until = 0.0
     while not stop.is_set():
         try:
             if not sequencer.acquire():
@@ -202,7 +206,9 @@ def run(
             stop.wait(0.5)
             continue
         on_tick(tick, None)
-        woken.wait(busy_s if tick.linked else idle_s)
+        if tick.linked:
+            warm_until = time.monotonic() + warm_s
+        woken.wait(busy_s if time.monotonic() < warm_until else idle_s)
         woken.clear()
     sequencer.release()
 

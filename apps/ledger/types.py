@@ -5,6 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+WARM_S = 0.25
+"""How long the sequencer goes on looking every few milliseconds after it found work: so long it needs no waking."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
