@@ -1,12 +1,15 @@
 """A tenant with a hundred thousand entities, written past the product as the owner: for plans, not for behaviour."""
 
+import os
 from uuid import UUID
 
 from django.db import connections
 
 from apps.core.scope import no_scope
 
-ENTITIES = 120_000
+ENTITIES = int(os.environ.get("IG_CROWD", "120000"))
+"""So many fill the tests' time well; half a million beside as many of others is what the plans are meant for."""
+OTHERS = int(os.environ.get("IG_CROWD_OTHERS", "0"))
 HUB_EDGES = 100_000
 
 # Ids rise with the number; names, kinds and tags are spread so that each filter finds few and many.
@@ -44,18 +47,18 @@ class Crowd:
     def __getitem__(self, number: int) -> UUID:
         return UUID(f"{self._seed}{number:012x}")
 
-    def fill(self) -> None:
+    def fill(self, entities: int = ENTITIES) -> None:
         """Write it and let the planner know."""
         given = {"tenant": self.tenant_id, "seed": self._seed}
         with no_scope(), connections["owner"].cursor() as cursor:
-            cursor.execute(FILL_ENTITIES, {**given, "count": ENTITIES})
+            cursor.execute(FILL_ENTITIES, {**given, "count": entities})
             cursor.execute(
                 FILL_EDGES,
-                {**given, "count": HUB_EDGES, "from": 1 << 32, "kind": "knows", "hub": True, "ring": ENTITIES},
+                {**given, "count": HUB_EDGES, "from": 1 << 32, "kind": "knows", "hub": True, "ring": entities},
             )
             cursor.execute(
                 FILL_EDGES,
-                {**given, "count": ENTITIES, "from": 2 << 32, "kind": "next", "hub": False, "ring": ENTITIES},
+                {**given, "count": entities, "from": 2 << 32, "kind": "next", "hub": False, "ring": entities},
             )
             cursor.execute("vacuum (analyze) graph_entity")
             cursor.execute("vacuum (analyze) graph_edge")
