@@ -1,0 +1,11 @@
+"""How an authenticated caller enters a tenant."""
+
+from apps.core.context import Actor, Context
+from apps.tenants import services as tenants
+from apps.tenants.types import TenantInfo
+
+
+def into(ctx: Context, tenant: TenantInfo, roles: frozenset[str], actor: Actor) -> Context:
+    """Return `ctx` as this actor in this tenant. Raises TenantSuspended, Misdirected."""
+    tenants.admit(tenant)
+    return ctx.but(actor=actor, tenant_id=tenant.id, tenant_slug=tenant.slug, region=tenant.home_region, roles=roles)

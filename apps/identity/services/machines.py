@@ -1,0 +1,90 @@
+"""Verbs of machines: API keys, and who holds one."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.bus import services as bus
+from apps.core.context import Actor, ActorKind, Context
+from apps.core.errors import InvalidInput, NotFound, Unauthenticated
+from apps.core.scope import system_scope
+from apps.identity import keys, selectors
+from apps.identity.events import ApiKeyCreated, ApiKeyRevoked
+from apps.identity.models import ApiKey
+from apps.identity.services.entering import into
+from apps.identity.types import SCOPE_ROLES, ApiKeyInfo, KeyScope, NewApiKey
+from apps.tenants.selectors import by_id
+
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def create_api_key(ctx: Context, *, name: str, scope: str, expires_at: datetime | None = None) -> NewApiKey:
+    """Make an API key of the tenant in scope; the token is returned once and never kept.
+
+    Raises InvalidInput for an empty name, an unknown scope or an expiry in the past.
+    """
+    if not name.strip() or len(name) > 120:
+        raise InvalidInput("a name of 1 to 120 characters is needed", field="name")
+    if scope not in set(KeyScope):
+        raise InvalidInput(f"scope must be one of {', '.join(KeyScope)}", field="scope")
+    if expires_at is not None and expires_at <= ctx.now:
+        raise InvalidInput("the expiry lies in the past", field="expires_at")
+    token, prefix, digest = keys.generate()
+    with transaction.atomic():
+        row = ApiKey.objects.create(
+            name=name.strip(),
+            prefix=prefix,
+            digest=digest,
+            scope=scope,
+            created_by=ctx.actor.ref,
+            expires_at=expires_at,
+        )
+        bus.record(ctx, ApiKeyCreated(row.id, scope, expires_at.isoformat() if expires_at else ""))
+    return NewApiKey(selectors.key_info(row), token)
+
+
+def revoke_api_key(ctx: Context, *, key_id: UUID) -> ApiKeyInfo:
+    """Revoke a key of the tenant in scope; it is refused from the commit on. Raises NotFound. Twice is once."""
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().filter(id=key_id).first()
+        if row is None:
+            raise NotFound("no such key")
+        if row.revoked_at is None:
+            row.revoked_at = ctx.now
+            row.save(update_fields=["revoked_at"])
+            bus.record(ctx, ApiKeyRevoked(row.id))
+    return selectors.key_info(row)
+
+
+def authenticate_token(ctx: Context, token: str) -> Context:
+    """Return `ctx` as the machine that holds this API key, in the key's tenant.
+
+    Raises Unauthenticated, with one quiet message for every reason (the reason goes to the log), TenantSuspended.
+    """
+    parts = keys.split(token)
+    if parts is None:
+        raise Unauthenticated("the credentials are not valid", reason="form")
+    prefix, secret = parts
+    with system_scope("identity.authenticate"):
+        row = ApiKey.objects.filter(prefix=prefix).first()
+        reason = _refusal(row, secret, ctx.now)
+        if row is None or reason:
+            raise Unauthenticated("the credentials are not valid", reason=reason)
+        if row.last_used_at is None or ctx.now - row.last_used_at > LAST_USED_EVERY:
+            ApiKey.objects.filter(id=row.id).update(last_used_at=ctx.now)
+    tenant = by_id(row.tenant_id)
+    if tenant is None:
+        raise Unauthenticated("the credentials are not valid", reason="tenant")
+    found = into(ctx, tenant, SCOPE_ROLES[row.scope], Actor(ActorKind.API_KEY, str(row.id), row.name))
+    return found.but(scopes=frozenset({row.scope}))
+
+
+def _refusal(row: ApiKey | None, secret: str, now: datetime) -> str:
+    if row is None or not keys.holds(secret, bytes(row.digest)):
+        return "unknown"
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= now:
+        return "expired"
+    return ""
