@@ -1,6 +1,6 @@
 """Parsed and validated GraphQL documents, kept by their text, so that a document is read once per process.
 
-Pure: no Django. Bounded in number and in characters; the least recently used go first.
+Bounded in number and in characters; the least recently used go first.
 """
 
 from collections import OrderedDict
@@ -21,6 +21,7 @@ from graphql import (
 )
 
 from apps.gateway.limits import LimitExceeded, Limits, check_shape
+from apps.gateway.plans import Plan
 
 MAX_VALIDATION_ERRORS = 20
 
@@ -46,7 +47,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that was read: valid when `problems` is empty. `fields` counts them with fragments opened."""
+    """A document that was read: valid when `problems` is empty. `fields` counts them with fragments opened.
+
+    `plans` and `costs` keep what was worked out for its operations.
+    """
 
     text: str
     sha256: str
@@ -54,6 +58,8 @@ class Document:
     operations: tuple[OperationDefinitionNode, ...]
     problems: tuple[Problem, ...]
     fields: int = 0
+    plans: dict[str | None, Plan | None] = field(default_factory=dict, compare=False)
+    costs: dict[Any, int] = field(default_factory=dict, compare=False)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | Problem:
         """Return the operation to run, or why none can be chosen (GraphQL specification, section 6.1)."""
@@ -137,12 +143,18 @@ class DocumentCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, text: str) -> Document:
-        """Return the document of `text`, read now or earlier."""
+    def known(self, text: str) -> Document | None:
+        """Return the document of `text` if it was read earlier: for callers whom nobody has looked at yet."""
         document = self._kept.get(text)
         if document is not None:
             self.hits += 1
             self._kept.move_to_end(text)
+        return document
+
+    def get(self, text: str) -> Document:
+        """Return the document of `text`, read now or earlier."""
+        document = self.known(text)
+        if document is not None:
             return document
         self.misses += 1
         document = read(text, self.schema, self.limits)

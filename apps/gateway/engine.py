@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,10 +22,12 @@ from apps.gateway.documents import Document, DocumentCache, Problem
 from apps.gateway.graphql_errors import format_coercion, format_error
 from apps.gateway.limits import Limits, cost_of
 from apps.gateway.parameters import Parameters
+from apps.gateway.plans import Plan, compiled
 
 tracing = tracer(__name__)
 
 EXECUTION_SECONDS = 15.0
+MAX_COSTS = 100  # kept per document
 MAX_ROWS = 1_000  # the largest page that any list gives
 
 
@@ -46,6 +49,27 @@ class Prepared:
     def name(self) -> str:
         """The operation's name, or its kind when it has none."""
         return self.operation.name.value if self.operation.name else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An operation that may run, with the plan that it was compiled to."""
+
+    plan: Plan
+    prepared: Prepared
+
+
+def operation_span(prepared: Prepared) -> Any:
+    """Return the span of one operation, as a context manager."""
+    return tracing.start_as_current_span(
+        f"graphql {prepared.kind}",
+        attributes={
+            "graphql.operation.type": prepared.kind,
+            "graphql.operation.name": prepared.name,
+            "graphql.document.hash": prepared.document.sha256,
+            "ig.cost": prepared.cost,
+        },
+    )
 
 
 def _not_run(*errors: dict[str, Any], status: int | None = None) -> Outcome:
@@ -97,10 +121,61 @@ class Engine:
         operation = document.operation(parameters.operation_name)
         if isinstance(operation, Problem):
             return _not_run(operation.formatted())
-        cost = cost_of(self.schema, document.node, operation, parameters.variables, MAX_ROWS)
+        cost = self.cost(document, operation, parameters)
         if parameters.sha256 is not None and parameters.query:
             await store.save_document(str(ctx.tenant_id or "none"), parameters.sha256, text)
         return Prepared(document, operation, parameters.variables, cost)
+
+    def cost(self, document: Document, operation: OperationDefinitionNode, parameters: Parameters) -> int:
+        """Return the cost of an operation of a valid document; only its whole-number variables count in it."""
+        if document.node is None:
+            raise ValueError("the document was not read")
+        numbers = tuple((name, value) for name, value in parameters.variables.items() if type(value) is int)
+        key = (parameters.operation_name, numbers)
+        cost = document.costs.get(key)
+        if cost is None:
+            cost = cost_of(self.schema, document.node, operation, parameters.variables, MAX_ROWS)
+            if len(document.costs) < MAX_COSTS:
+                document.costs[key] = cost
+        return cost
+
+    def planned(self, parameters: Parameters) -> Planned | None:
+        """Return the operation with its plan when it has one: then it can run at once in a thread (`run_plan`).
+
+        The document must have been read before: nobody makes this process parse and validate who was not let in.
+        """
+        if parameters.sha256 is not None or not parameters.query:
+            return None
+        document = self.documents.known(parameters.query)
+        if document is None or document.problems or document.node is None:
+            return None
+        operation = document.operation(parameters.operation_name)
+        if isinstance(operation, Problem):
+            return None
+        if parameters.operation_name not in document.plans:
+            document.plans[parameters.operation_name] = compiled(self.schema, document.node, operation)
+        plan = document.plans[parameters.operation_name]
+        if plan is None:
+            return None
+        cost = self.cost(document, operation, parameters)
+        return Planned(plan, Prepared(document, operation, parameters.variables, cost))
+
+    def run_plan(self, planned: Planned, ctx: Context) -> Outcome | None:
+        """Run a compiled operation for a caller whose tenant is in scope; blocks. None: the resolvers must do it."""
+        prepared, call = planned.prepared, Call.of(ctx)
+        call.rows.limit = self.limits.rows_for(prepared.document.fields)
+        began = time.perf_counter()
+        with operation_span(prepared):
+            data = planned.plan.run(dict(prepared.variables), call)
+        if data is None:
+            return None
+        measures.OPERATION_SECONDS.labels(prepared.kind).observe(time.perf_counter() - began)
+        measures.OPERATIONS.labels(prepared.kind, "OK").inc()
+        rows = call.rows
+        return Outcome(
+            data=data,
+            extensions={"cost": {"requested": prepared.cost, "rows": rows.used, "rowLimit": rows.limit}},
+        )
 
     def context(self, prepared: Prepared, call: Call, root: Any = None) -> ExecutionContext | list[GraphQLError]:
         """Return graphql-core's execution context, or the errors of variables that do not fit."""
@@ -127,15 +202,7 @@ class Engine:
         rows = call.rows
         rows.limit = self.limits.rows_for(prepared.document.fields)
         with (
-            tracing.start_as_current_span(
-                f"graphql {prepared.kind}",
-                attributes={
-                    "graphql.operation.type": prepared.kind,
-                    "graphql.operation.name": prepared.name,
-                    "graphql.document.hash": prepared.document.sha256,
-                    "ig.cost": prepared.cost,
-                },
-            ),
+            operation_span(prepared),
             measures.OPERATION_SECONDS.labels(prepared.kind).time(),
         ):
             try:

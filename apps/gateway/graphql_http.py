@@ -15,12 +15,13 @@ from apps.gateway.answers import Answer, Outcome, answer, refusal
 from apps.gateway.call import Call
 from apps.gateway.documents import is_mutation, is_subscription
 from apps.gateway.edge import note_caller
-from apps.gateway.engine import Engine, Prepared
+from apps.gateway.engine import Engine, Planned, Prepared
 from apps.gateway.graphql_errors import format_refusal
 from apps.gateway.negotiation import MediaType, check_content, choose
 from apps.gateway.parameters import BadRequest, Parameters, from_body, from_query_string
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+SMALL_BYTES = 64 * 1024
 METHODS = "GET, POST"
 
 Scope = Mapping[str, Any]
@@ -100,18 +101,22 @@ class GraphQLHttp:
                 more = {"Accept-Post": MediaType.JSON.value} if refused.status == 415 else {}
                 return answer(refusal(refused.message, status=refused.status, headers=more), media_type)
         arrival = arrivals.of_http(scope, headers)
+        early: Parameters | BadRequest | None = None
+        outcome: Outcome | None = None
         try:
             _refuse_foreign_page(scope, headers, arrival)
-            passage = await threads.run_outside(pipeline.admit, arrival)
+            if _is_small(scope, headers):
+                early = await self.read(scope, receive, headers)
+            planned = self.engine().planned(early) if isinstance(early, Parameters) else None
+            passage, outcome = await threads.run_outside(self.admit, arrival, planned)
             note_caller(scope.get("ig", {}), passage.ctx)
-            if passage.ctx.actor.kind is ActorKind.ANONYMOUS:
-                raise Unauthenticated("sign in or send a key first", mend="send Authorization: Bearer with an API key")
         except IgError as error:
             return answer(outcome_of(error), media_type)
-        try:
-            parameters = await self.read(scope, receive, headers)
-        except BadRequest as bad:
-            return answer(refusal(bad.message, status=400, field=bad.field), media_type, passage.headers)
+        if outcome is not None:
+            return answer(outcome, media_type, passage.headers)
+        parameters = early or await self.read(scope, receive, headers)
+        if isinstance(parameters, BadRequest):
+            return answer(refusal(parameters.message, status=400, field=parameters.field), media_type, passage.headers)
         if parameters is None:
             return answer(
                 refusal(f"the body is larger than {MAX_BODY_BYTES} bytes", status=413, headers={"Connection": "close"}),
@@ -120,12 +125,28 @@ class GraphQLHttp:
             )
         return answer(await self.run(parameters, passage, scope["method"]), media_type, passage.headers)
 
-    async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Parameters | None:
-        """Return the parameters, or None for a body that is too large. Raises BadRequest."""
-        if scope["method"] == "GET":
-            return from_query_string(scope["query_string"])
-        body = await read_body(receive, headers.get("content-length"))
-        return None if body is None else from_body(body)
+    async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Parameters | BadRequest | None:
+        """Return the parameters, what is wrong with them, or None for a body that is too large."""
+        try:
+            if scope["method"] == "GET":
+                return from_query_string(scope["query_string"])
+            body = await read_body(receive, headers.get("content-length"))
+            return None if body is None else from_body(body)
+        except BadRequest as bad:
+            return bad
+
+    def admit(self, arrival: pipeline.Arrival, planned: Planned | None) -> tuple[pipeline.Passage, Outcome | None]:
+        """Take a request through the pipeline and, when its operation is compiled, run it in the same breath. Blocks.
+
+        Raises what the stages raise, Unauthenticated for nobody.
+        """
+        passage = pipeline.admit(arrival)
+        ctx = passage.ctx
+        if ctx.actor.kind is ActorKind.ANONYMOUS:
+            raise Unauthenticated("sign in or send a key first", mend="send Authorization: Bearer with an API key")
+        if planned is None or ctx.tenant_id is None:
+            return passage, None
+        return passage, threads.in_tenant(ctx, self.engine().run_plan, planned, ctx)
 
     async def run(self, parameters: Parameters, passage: pipeline.Passage, method: str) -> Outcome:
         """Return what the operation gave."""
@@ -138,6 +159,14 @@ class GraphQLHttp:
         if method == "GET" and is_mutation(prepared.operation):
             return refusal("a mutation needs POST", status=405, headers={"Allow": "POST"})
         return await engine.execute(prepared, Call.of(passage.ctx))
+
+
+def _is_small(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Return whether the request says that it is small: then it may be read before anyone knows who sends it."""
+    if scope["method"] == "GET":
+        return True
+    declared = headers.get("content-length", "")
+    return declared.isdigit() and len(declared) < 9 and int(declared) <= SMALL_BYTES
 
 
 def _refuse_foreign_page(scope: Scope, headers: Mapping[str, str], arrival: pipeline.Arrival) -> None:

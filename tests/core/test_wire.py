@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from psycopg.adapt import PyFormat
 from psycopg.pq import TransactionStatus
 
-from apps.core.postgresql.wire import translated
+from apps.core.postgresql.wire import MAX_KEPT, translated
 from apps.core.scope import tenant_scope
 from apps.core.statements import run_prepared
 from tests.conftest import TenantKit
@@ -160,3 +160,14 @@ def test_other_threads_go_on_while_a_statement_runs(alias: str, inside: bool) ->
         done.set()
         counter.join()
     assert ticks[0] > 10
+
+
+def test_a_connection_keeps_the_statements_it_used_last(alias: str) -> None:
+    def kept() -> int:
+        return int(run_prepared(alias, "select count(*) from pg_prepared_statements where name like 'ig%%'", ())[0][0])
+
+    for number in range(MAX_KEPT + 20):
+        assert run_prepared(alias, f"select {number} + %s::int", [1]) == [(number + 1,)]
+        assert run_prepared(alias, "select 0 + %s::int", [2]) == [(2,)]
+    assert kept() == MAX_KEPT
+    assert run_prepared(alias, "select 1 + %s::int", [1]) == [(2,)]  # was dropped meanwhile

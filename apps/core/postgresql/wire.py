@@ -1,12 +1,13 @@
 """Frequent statements straight through libpq: prepared, parameters in one message, the first together with its BEGIN.
 
 psycopg's cursors cost three times what libpq needs for a small statement, and a transaction's BEGIN a round trip of its
-own. This is the same connection with the same adapters and errors; only cursor and BEGIN are spared. Statements are
-constants of the code, so their number is bounded.
+own. This is the same connection with the same adapters and errors; only cursor and BEGIN are spared. A
+connection keeps the MAX_KEPT statements that it used last.
 """
 
 import re
 import select
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ from psycopg.pq.abc import PGconn, PGresult
 _PLACEHOLDER = re.compile(r"%(.)", re.DOTALL)
 _FORMATS = {"s": PyFormat.AUTO, "b": PyFormat.BINARY, "t": PyFormat.TEXT}
 _FINE = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
+MAX_KEPT = 300
 _TICK_MS = 100  # how long an interrupt from the keyboard may wait
 
 
@@ -44,7 +46,8 @@ class Wire:
         self._connection = connection
         self._pgconn: PGconn = connection.pgconn
         self._adapt = Transformer(connection)
-        self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._names: OrderedDict[tuple[str, tuple[int, ...]], bytes] = OrderedDict()
+        self._made = 0
 
     @classmethod
     def of(cls, connection: "psycopg.Connection[Any]") -> "Wire":
@@ -66,9 +69,10 @@ class Wire:
             if due:
                 self._checked(self._pgconn.exec_(b"BEGIN"))
                 due = False
-            name = b"ig_%d" % len(self._names)
-            self._checked(self._pgconn.prepare(name, text, types))
+            name = self._prepare(text, types)
             self._names[sql, types] = name
+        else:
+            self._names.move_to_end((sql, types))
         if due:
             result = self._begin_and_run(name, values, sent_as)
         else:
@@ -77,6 +81,15 @@ class Wire:
             return []
         self._adapt.set_pgresult(result)
         return self._adapt.load_rows(0, result.ntuples, tuple)
+
+    def _prepare(self, text: bytes, types: Sequence[int]) -> bytes:
+        if len(self._names) >= MAX_KEPT:
+            _, oldest = self._names.popitem(last=False)
+            self._checked(self._pgconn.exec_(b"DEALLOCATE " + oldest))
+        self._made += 1
+        name = b"ig_%d" % self._made
+        self._checked(self._pgconn.prepare(name, text, types))
+        return name
 
     def commit(self) -> None:
         """Commit what was begun, if anything was. Raises psycopg.Error."""

@@ -6,8 +6,11 @@ from apps.graph.selectors.history import documents, history
 from apps.graph.selectors.searching import search
 from apps.graph.selectors.summary import graph_summary, projection_lag, stored_counts
 from apps.graph.selectors.traversal import neighborhood, shortest_path
+from apps.graph.selectors.values import VALUES, ValuesPage, entity_values, list_values
 
 __all__ = [
+    "VALUES",
+    "ValuesPage",
     "documents",
     "edge_by_id",
     "edge_cursor",
@@ -18,10 +21,12 @@ __all__ = [
     "entities_by_ids",
     "entity_by_key",
     "entity_ids_by_keys",
+    "entity_values",
     "get_entity",
     "graph_summary",
     "history",
     "list_entities",
+    "list_values",
     "neighborhood",
     "projection_lag",
     "search",

@@ -1,6 +1,7 @@
 """Reading entities: one, several, a page of many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,18 @@ COUNT_LIMIT = 10_000
 NIL = UUID(int=0)
 _CHUNK = 500
 _MOST_CHUNKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How rows of a list are read: the columns, what a row becomes, and where its id is found."""
+
+    columns: str
+    make: Callable[[Sequence[Any]], Any]
+    id_of: Callable[[Any], UUID]
+
+
+WHOLE = Form(store.ENTITY_COLUMNS, store.entity_row, lambda row: row.id)
 
 
 def get_entity(ctx: Context, entity_id: UUID) -> EntityRow | None:
@@ -79,14 +92,11 @@ def list_entities(
     plan = filters.parse(filters_, kind=kind)
     tenant_id = require_tenant_id()
     if plan.indexed_elsewhere:
-        rows, position, more = _matching(tenant_id, plan, first, after)
-        keys = [cursors.encode("id", None, row.id) for row in rows]
-        if more and (not rows or position > rows[-1].id) and keys:
-            keys[-1] = cursors.encode("id", None, max(position, rows[-1].id))
-        total, estimated = _count_matching(tenant_id, plan) if count else (0, True)
-        return Page(rows, keys, more, total, estimated)
-    where, params = _conditions(tenant_id, plan)
-    total, estimated = _count(where, params, plan) if count else (0, True)
+        rows, ends, more = matching(tenant_id, plan, first, after, WHOLE)
+        total, estimated = counted(tenant_id, plan) if count else (0, True)
+        return Page(rows, [cursors.encode("id", None, end) for end in ends], more, total, estimated)
+    where, params = conditions(tenant_id, plan)
+    total, estimated = counted(tenant_id, plan) if count else (0, True)
     column, sign, way = ORDERS[order], "<" if descending else ">", " desc" if descending else ""
     if after is not None:
         value, row_id = cursors.decode(after, f"{order}{way}")
@@ -121,7 +131,7 @@ def _value(row: EntityRow, order: str) -> Any:
     return row.updated_at.isoformat() if order == "updatedAt" else None
 
 
-def _conditions(tenant_id: UUID, plan: filters.Plan) -> tuple[str, list[Any]]:
+def conditions(tenant_id: UUID, plan: filters.Plan) -> tuple[str, list[Any]]:
     where, params = ["e.tenant_id = %s", *plan.where], [tenant_id, *plan.params]
     if plan.kinds is not None:
         if len(plan.kinds) == 1:
@@ -133,30 +143,49 @@ def _conditions(tenant_id: UUID, plan: filters.Plan) -> tuple[str, list[Any]]:
     return " and ".join(where), params
 
 
-def _matching(tenant_id: UUID, plan: filters.Plan, first: int, after: str | None) -> tuple[list[EntityRow], UUID, bool]:
-    """Return (rows, last id looked at, whether more may follow): ids from the read function, the rest checked here."""
+def counted(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
+    """Return (how many fit, exact up to COUNT_LIMIT; whether that is an estimate)."""
+    if plan.indexed_elsewhere:
+        return _count_matching(tenant_id, plan)
+    where, params = conditions(tenant_id, plan)
+    return _count(where, params, plan)
+
+
+def matching(
+    tenant_id: UUID, plan: filters.Plan, first: int, after: str | None, form: Form
+) -> tuple[list[Any], list[UUID], bool]:
+    """Return (rows, where the reader stands after each, whether more may follow).
+
+    Ids come from the read function; what it does not compare is checked here, so a reader may stand beyond the last row.
+    """
     position = cursors.decode(after, "id")[1] if after is not None else NIL
-    where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
-    rows: list[EntityRow] = []
+    where, params = conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
+    rows: list[Any] = []
+    more = True
     for _ in range(_MOST_CHUNKS):
         size = first + 1 - len(rows) if not plan.where else max(_CHUNK, first + 1)
         ids = match_ids(plan, position, size)
         if ids:
             found = store.query(
                 compose(
-                    "select {entity_columns} from graph_entity e where {where} and e.id = any(%s) order by e.id",
-                    entity_columns=store.ENTITY_COLUMNS,
+                    "select {columns} from graph_entity e where {where} and e.id = any(%s) order by e.id",
+                    columns=form.columns,
                     where=where,
                 ),
                 [*params, ids],
             )
-            rows += [store.entity_row(row) for row in found]
+            rows += [form.make(row) for row in found]
             position = ids[-1]
         if len(rows) > first:
-            return rows[:first], rows[first - 1].id, True
+            rows = rows[:first]
+            return rows, [form.id_of(row) for row in rows], True
         if len(ids) < size:
-            return rows, position, False
-    return rows, position, True
+            more = False
+            break
+    ends = [form.id_of(row) for row in rows]
+    if more and ends and position > ends[-1]:
+        ends[-1] = position
+    return rows, ends, more
 
 
 def match_ids(plan: filters.Plan, after: UUID, limit: int) -> list[UUID]:
@@ -174,7 +203,7 @@ def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
     if not plan.where:
         counted = len(match_ids(plan, NIL, COUNT_LIMIT + 1))
     else:
-        where, params = _conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
+        where, params = conditions(tenant_id, filters.Plan(where=plan.where, params=plan.params))
         rows = store.query(
             compose(
                 "select count(*) from graph_entity e"
@@ -198,7 +227,8 @@ def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
 
 
 def _count(where: str, params: list[Any], plan: filters.Plan) -> tuple[int, bool]:
-    rows = store.by_index(
+    # What is compared decides the plan; without comparisons the tenant's own index is the best one anyway.
+    rows = (store.by_index if plan.where else store.query)(
         compose("select count(*) from (select 1 from graph_entity e where {where} limit %s) x", where=where),
         [*params, COUNT_LIMIT + 1],
     )
