@@ -8,8 +8,10 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -27,7 +29,7 @@ from apps.core.masking import masked_event
 SERVICE_VERSION = "0.1.0"
 SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "celery", "celery.beat", "celery.worker")
 MAX_LINKS = 64
-_state: dict[str, TracerProvider | None] = {"provider": None}
+_state: dict[str, Any] = {"provider": None, "ready_lines": False}
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -76,9 +78,10 @@ def configure_logging(level: str, style: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    _state["ready_lines"] = style == "json"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
         )
@@ -104,6 +107,34 @@ def configure_logging(level: str, style: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for doubled in ("django.request", "django.security.csrf"):
         logging.getLogger(doubled).setLevel(logging.ERROR)  # refusals stand in the access line already
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """structlog's formatter, past which lines go that are ready."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.msg if isinstance(record, _Ready) else super().format(record)
+
+
+class _Ready(logging.LogRecord):
+    """A log line that is JSON already."""
+
+
+def write_line(logger: logging.Logger, event: str, fields: dict[str, Any]) -> None:
+    """Log a frequent line of `fields` at INFO, with time and trace id, for a tenth of what the usual way costs.
+
+    The caller vouches for the fields: plain values, none of which can hold a secret.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    if not _state["ready_lines"]:
+        get_logger(logger.name).info(event, **fields)
+        return
+    span = trace.get_current_span().get_span_context()
+    traced = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    line = {"event": event, **fields, **traced, "level": "info", "logger": logger.name, "timestamp": at}
+    logger.handle(_Ready(logger.name, logging.INFO, "", 0, orjson.dumps(line).decode(), None, None))
 
 
 def get_logger(name: str) -> Any:

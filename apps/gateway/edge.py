@@ -6,21 +6,24 @@ It wraps all HTTP doors alike (Django's handler, GraphQL, health), so none can f
     {"request_id": str, "route": str, "tenant": str, "actor": str}
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from apps.core.context import Context
-from apps.core.masking import anonymous
+from apps.core.masking import anonymous, masked
 from apps.core.problem import MEDIA_TYPE, encode, plain
-from apps.core.telemetry import get_logger, remote_parent, tracer
+from apps.core.telemetry import get_logger, remote_parent, tracer, write_line
 from apps.gateway import arrivals, measures, security_headers
 from apps.gateway.routes import STATIC_ROUTE, UNMATCHED, method_of
 from apps.gateway.versions import API_VERSION
 
 log = get_logger("apps.gateway.access")
+access = logging.getLogger("apps.gateway.access")
 tracing = tracer(__name__)
 
 Scope = MutableMapping[str, Any]
@@ -38,6 +41,20 @@ def note_caller(facts: MutableMapping[str, str], ctx: Context) -> None:
     facts["actor"] = ctx.actor.ref
 
 
+MOST_TOLD = 512
+
+
+@lru_cache(maxsize=4096)
+def _told(text: str) -> str:
+    """Return a path or a host as it may be told: without secrets and addresses."""
+    return anonymous(text)
+
+
+def _told_id(request_id: str) -> str:
+    """Return a request id as it may be told; those of callers may be anything, ours have neither mark."""
+    return masked(request_id) if "_" in request_id or "eyJ" in request_id else request_id
+
+
 class Edge:
     """ASGI middleware for `http` scopes."""
 
@@ -50,6 +67,7 @@ class Edge:
         scope["ig"] = facts
         method = method_of(scope["method"])
         answer = _Answer(send, facts["request_id"])
+        path = _told(scope["path"][:MOST_TOLD])
         began = time.perf_counter()
         measures.IN_FLIGHT.inc()
         with tracing.start_as_current_span(
@@ -61,8 +79,8 @@ class Edge:
             attributes={
                 "http.request.method": method,
                 "url.scheme": scope.get("scheme", "http"),
-                "url.path": anonymous(scope["path"])[:512],
-                "server.address": anonymous(headers.get("host", "")),
+                "url.path": path,
+                "server.address": _told(headers.get("host", "")[:MOST_TOLD]),
                 "network.protocol.version": scope.get("http_version", "1.1"),
                 "ig.request_id": facts["request_id"],
             },
@@ -93,16 +111,19 @@ class Edge:
                     span.set_attribute("error.type", str(status))
                     span.set_status(Status(StatusCode.ERROR))
                 if route not in QUIET or status >= 400:
-                    log.info(
+                    write_line(
+                        access,
                         "request",
-                        method=method,
-                        path=scope["path"],
-                        route=route,
-                        status=status or 499,
-                        ms=round(seconds * 1000, 1),
-                        request_id=facts["request_id"],
-                        tenant=facts.get("tenant"),
-                        actor=facts.get("actor"),
+                        {
+                            "method": method,
+                            "path": path,
+                            "route": route,
+                            "status": status or 499,
+                            "ms": round(seconds * 1000, 1),
+                            "request_id": _told_id(facts["request_id"]),
+                            "tenant": facts.get("tenant"),
+                            "actor": facts.get("actor"),
+                        },
                     )
 
 
