@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
+    "django_otp_webauthn",
     "axes",
     "apps.core",
     "apps.ledger",
@@ -166,6 +167,13 @@ AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "apps.portal.errors.locked_out"
 OTP_TOTP_ISSUER = "IntelGraph"
+# A relying party needs a name; on one machine, reached by number, that is localhost.
+_numbered = IG.embedded and _base.hostname in {"127.0.0.1", "::1", None}
+OTP_WEBAUTHN_RP_ID = "localhost" if _numbered else _base.hostname
+OTP_WEBAUTHN_RP_NAME = "IntelGraph"
+OTP_WEBAUTHN_ALLOWED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
+if not SECURE:  # embedded mode only; browsers count http://localhost as secure (W3C Secure Contexts, section 3.1)
+    SILENCED_SYSTEM_CHECKS = ["otp_webauthn.E031"]
 
 MESSAGE_TAGS = {20: "info", 25: "ok", 30: "warn", 40: "danger"}  # the tones of our notices
 

@@ -96,3 +96,30 @@ class SecondFactorEnrolled(Event):
 
     name: ClassVar[str] = "identity.second_factor.enrolled"
     user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyAdded(Event):
+    """An account got a passkey."""
+
+    name: ClassVar[str] = "identity.passkey.added"
+    user_id: UUID
+    passkey_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRemoved(Event):
+    """A passkey was taken away."""
+
+    name: ClassVar[str] = "identity.passkey.removed"
+    user_id: UUID
+    passkey_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyCloneSuspected(Event):
+    """A passkey signed with a counter that was passed before: a copy of it may be about (WebAuthn section 6.1.1)."""
+
+    name: ClassVar[str] = "identity.passkey.clone_suspected"
+    user_id: UUID
+    passkey_id: int

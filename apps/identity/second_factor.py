@@ -1,11 +1,13 @@
-"""Second factors by time-based codes (RFC 6238), on django-otp's devices."""
+"""Second factors on django-otp's devices: time-based codes (RFC 6238), passkeys."""
 
 import base64
 
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.core.scope import system_scope
 from apps.identity.models import User
+from apps.identity.types import Ways
 
 
 def enrol(user: User) -> str:
@@ -15,10 +17,13 @@ def enrol(user: User) -> str:
     return base64.b32encode(bytes.fromhex(device.key)).decode()
 
 
-def enrolled(user: User) -> bool:
-    """Whether the account has a confirmed device."""
+def ways_of(user: User) -> Ways:
+    """Return which second factors the account has confirmed."""
     with system_scope("identity.authenticate"):
-        return TOTPDevice.objects.filter(user=user, confirmed=True).exists()
+        return Ways(
+            app=TOTPDevice.objects.filter(user=user, confirmed=True).exists(),
+            passkey=WebAuthnCredential.objects.filter(user=user, confirmed=True).exists(),
+        )
 
 
 def verify(user: User, code: str) -> bool:

@@ -1,9 +1,14 @@
 """Words of identity: roles, scopes, what authentication finds."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
+
+STEP_UP_FRESHNESS = timedelta(minutes=15)
+"""How long a second factor counts as given just now."""
+NAME_LENGTH = 64
+"""Longest name of a passkey, in characters; the device table keeps no more."""
 
 
 class Role(StrEnum):
@@ -81,3 +86,33 @@ class NewApiKey:
 
     info: ApiKeyInfo
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyInfo:
+    """A passkey without its key. `synced`: the platform keeps copies of it (backup state)."""
+
+    id: int
+    name: str
+    created_at: datetime | None
+    last_used_at: datetime | None
+    synced: bool
+    persistent_id: str
+
+    @property
+    def key(self) -> str:
+        """The id as text, for ids in pages."""
+        return str(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How an account can confirm that it is its owner."""
+
+    app: bool
+    passkey: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a second factor at all."""
+        return self.app or self.passkey

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -109,8 +109,8 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
 
 
 def confirm_first(request: HttpRequest) -> HttpResponse:
-    """Send the viewer to give a second factor and back to this address."""
-    back = request.get_full_path() if request.method in {"GET", "HEAD"} else reverse("portal:root")
+    """Send the viewer to give a second factor and back: to this address, or to the page whose form was sent."""
+    back = request.get_full_path() if request.method in {"GET", "HEAD"} else _page_of_form(request)
     return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': back})}")
 
 
@@ -136,6 +136,47 @@ def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
                 return errors.refusal(request, error)
             if not response.has_header("Cache-Control"):
                 add_never_cache_headers(response)
+            return response
+
+        return guarded
+
+    return wrap
+
+
+def viewer(request: HttpRequest) -> Any:
+    """Return the account behind a page of `account_page`."""
+    return request.user
+
+
+def _page_of_form(request: HttpRequest) -> str:
+    """Return the path of our own page that sent this form (its Referer), or the root."""
+    sent_from = urlsplit(request.headers.get("referer", ""))
+    ours = sent_from.netloc == request.get_host() and sent_from.path.startswith("/")
+    return sent_from.path if ours else reverse("portal:root")
+
+
+def account_page(*, fresh: bool = False) -> Callable[[Page[P]], View]:
+    """Make a view of the viewer's own account: `view(request, ctx, **address)`, outside any tenant.
+
+    `fresh` asks for a second factor from the last 15 minutes first.
+    """
+
+    def wrap(view: Page[P]) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return sign_in_first(request)
+            ctx = context_of(request)
+            try:
+                policy.assess_session(ctx)
+                if fresh:
+                    identity.require_recent(ctx, user=request.user)
+                response = view(request, ctx, *args, **kwargs)
+            except StepUpRequired:
+                return confirm_first(request)
+            except IgError as error:
+                return errors.refusal(request, error)
+            add_never_cache_headers(response)
             return response
 
         return guarded

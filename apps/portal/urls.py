@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from apps.portal.views import account, editing, entities, front, gallery, home, imports, ledger, texts
+from apps.portal.views import (
+    account,
+    editing,
+    entities,
+    front,
+    gallery,
+    home,
+    imports,
+    ledger,
+    passkeys,
+    security,
+    texts,
+)
 
 app_name = "portal"
 ENTITY = "t/<slug:slug>/entities/<uuid:entity_id>/"
@@ -12,6 +24,12 @@ urlpatterns = [
     path("login/", account.sign_in, name="login"),
     path("login/code/", account.second_factor, name="code"),
     path("logout/", account.sign_out, name="logout"),
+    path("webauthn/register/options", passkeys.register_options, name="passkey-register-options"),
+    path("webauthn/register", passkeys.register, name="passkey-register"),
+    path("webauthn/assert/options", passkeys.assert_options, name="passkey-assert-options"),
+    path("webauthn/assert", passkeys.assert_result, name="passkey-assert"),
+    path("account/security/", security.security, name="account-security"),
+    path("account/security/passkeys/<int:passkey_id>/remove/", security.remove_passkey, name="passkey-remove"),
     path("robots.txt", front.robots, name="robots"),
     path(".well-known/security.txt", front.security_txt, name="security"),
     path("-/preferences/", front.preferences, name="preferences"),

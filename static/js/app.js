@@ -12,3 +12,4 @@ for (const start of [copy, dialogs, keys, palette, preferences, rows, times]) st
 
 const stream = document.querySelector("[data-live]");
 if (stream) import("./live.js").then((live) => live.start(stream));
+if (document.querySelector("[data-passkey]")) import("./passkeys.js").then((passkeys) => passkeys.start());

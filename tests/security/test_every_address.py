@@ -29,6 +29,8 @@ SOFT = {
     "/-/preferences/": "keeps the choice of colours in a cookie",
     "/logout/": "ends the caller's own session",
     "/login/code/": "the second step of signing in",
+    "/webauthn/assert/options": "begins signing in with a passkey",
+    "/account/security/": "the caller's own second factors",
 }
 REFUSED = {401, 403, 404, 405}
 SIGN_IN = re.compile(r"^/login/")

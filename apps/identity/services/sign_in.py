@@ -12,6 +12,7 @@ from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.identity import second_factor
 from apps.identity.events import SecondFactorEnrolled, SignedIn, SignedOut, SignInFailed
 from apps.identity.models import User
+from apps.identity.types import Ways
 
 
 def account_hash(email: str) -> str:
@@ -51,6 +52,11 @@ def verify_second_factor(*, user: User, code: str) -> bool:
     return second_factor.verify(user, code)
 
 
+def ways_of(user: User) -> Ways:
+    """Return which second factors the account has confirmed."""
+    return second_factor.ways_of(user)
+
+
 def has_second_factor(user: User) -> bool:
-    """Whether the account has a confirmed authenticator device."""
-    return second_factor.enrolled(user)
+    """Whether the account has a confirmed authenticator app or passkey."""
+    return second_factor.ways_of(user).any

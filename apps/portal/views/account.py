@@ -3,23 +3,19 @@
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
-from django_otp import DEVICE_ID_SESSION_KEY
 
 from apps.core import conf
-from apps.core.clock import iso
-from apps.core.context import Actor, ActorKind
 from apps.core.scope import system_scope
 from apps.identity import selectors as people
 from apps.identity import services as identity
-from apps.portal import door
+from apps.portal import door, entrance
 from apps.portal.forms import CodeForm, SignInForm
 
 WRONG = "That e-mail address and password do not belong together. Check both and try again."
@@ -28,21 +24,12 @@ SECOND_FACTOR_PATHS = ("/admin/",)
 """Addresses that want a second factor from the start; elsewhere the door asks when an act needs one."""
 
 
-def _next(request: HttpRequest) -> str:
-    """Return where to go after signing in: a path of ours, or the root."""
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    here = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return wanted if here else reverse("portal:root")
-
-
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Ask for e-mail address and password. Known and unknown addresses get the same answer in the same time."""
-    target = _next(request)
+    target = entrance.target_of(request)
     if request.user.is_authenticated and request.method == "GET":
         return HttpResponseRedirect(target)
     form = SignInForm(request.POST or None)
@@ -52,11 +39,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         user = authenticate(request, email=email, password=form.cleaned_data["password"])
         ctx = door.context_of(request)
         if user is not None:
-            with system_scope("identity.authenticate"):
-                login(request, user)
-            request.session[door.AUTHENTICATED_AT] = iso(ctx.now)
-            request.session.pop(door.SECOND_FACTOR_AT, None)
-            identity.note_sign_in(ctx.but(actor=Actor(ActorKind.USER, str(user.pk))), user=user, second_factor=False)
+            entrance.open_session(request, ctx, user)
             if target.startswith(SECOND_FACTOR_PATHS):
                 return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': target})}")
             return HttpResponseRedirect(target)
@@ -66,7 +49,13 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "portal/sign_in.html",
-        {"form": form, "next": target, "refused": refused, "demo": conf.get().embedded},
+        {
+            "form": form,
+            "next": target,
+            "refused": refused,
+            "demo": conf.get().embedded,
+            "by_number": entrance.address_by_name(request),
+        },
         status=200 if request.method == "GET" else 422,
     )
 
@@ -78,33 +67,33 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     """Ask for a one-time code, for the addresses and acts that need a fresh second factor."""
     if not request.user.is_authenticated:
         return door.sign_in_first(request)
-    target = _next(request)
+    target = entrance.target_of(request)
     ctx = door.context_of(request)
-    enrolled = identity.has_second_factor(request.user)
+    ways = identity.ways_of(request.user)
     form = CodeForm(request.POST or None)
     refused = ""
-    if request.method == "POST" and enrolled and form.is_valid():
+    if request.method == "POST" and ways.app and form.is_valid():
         if identity.verify_second_factor(user=request.user, code=form.cleaned_data["code"]):
-            request.session.cycle_key()
-            request.session[DEVICE_ID_SESSION_KEY] = people.first_device(request.user)
-            request.session[door.SECOND_FACTOR_AT] = iso(ctx.now)
-            identity.note_sign_in(ctx, user=request.user, second_factor=True)
+            entrance.confirm_session(request, ctx, request.user, device=people.first_device(request.user))
             return HttpResponseRedirect(target)
         identity.note_refusal(ctx, email=request.user.email, reason="code")
         refused = WRONG_CODE
     return render(
         request,
         "portal/second_factor.html",
-        {"form": form, "next": target, "refused": refused, "enrolled": enrolled},
+        {"form": form, "next": target, "refused": refused, "ways": ways},
         status=200 if request.method == "GET" else 422,
     )
 
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the session."""
+    """End the session; `next` may name the page to come back to after signing in again."""
     if request.user.is_authenticated:
         identity.note_sign_out(door.context_of(request), user=request.user)
     with system_scope("identity.authenticate"):
         logout(request)
+    target = entrance.target_of(request)
+    if target != reverse("portal:root"):
+        return HttpResponseRedirect(f"{reverse('portal:login')}?{urlencode({'next': target})}")
     return HttpResponseRedirect(settings.LOGOUT_REDIRECT_URL)
