@@ -26,6 +26,7 @@ JOB_SECONDS = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600),
 )
 JOBS_RUNNING = Gauge("ig_jobs_running", "Background jobs that run now", ["job"], multiprocess_mode="livesum")
+KEPT = Counter("ig_kept_reads_total", "Values read because they were not kept in the process", ["name"])
 JOBS_SENT = Counter("ig_jobs_sent_total", "Background jobs put into the queue", ["job", "outcome"])
 
 

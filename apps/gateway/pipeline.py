@@ -14,6 +14,7 @@ from uuid import UUID
 from apps.core.context import Context, SessionFacts
 from apps.core.errors import Forbidden, IgError, InvalidInput, NotFound, RateLimited, Unauthenticated
 from apps.core.ids import parse_id
+from apps.core.kept import fresh
 from apps.core.telemetry import get_logger
 from apps.gateway import measures, sessions
 from apps.identity import selectors as identity_selectors
@@ -184,6 +185,12 @@ def walk(passage: Passage, stages: Sequence[Stage]) -> Passage:
 def admit(arrival: Arrival) -> Passage:
     """Return a request that has passed stages 1 to 4. Raises what the stages raise."""
     return walk(Passage(arrival, Context()), BEFORE_DOOR)
+
+
+def look_again(arrival: Arrival) -> Passage:
+    """Return a connection that has passed stages 1 to 3 once more, by what stands in the database now."""
+    with fresh():
+        return walk(Passage(arrival, Context()), ON_CONNECT)
 
 
 def same_tenant(ctx: Context, wanted: str) -> UUID:

@@ -205,9 +205,7 @@ class Connection:
 
     async def _check(self) -> None:
         try:
-            passage = await threads.run_outside(
-                pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
-            )
+            passage = await threads.run_outside(pipeline.look_again, self.arrival)
         except IgError as error:
             code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
             self._cut(int(code), "Access has ended")

@@ -4,9 +4,12 @@ from uuid import UUID
 
 from django.db.models import Count
 
+from apps.core.kept import Kept
 from apps.core.scope import system_scope
 from apps.tenants.models import Tenant
 from apps.tenants.types import TenantInfo, TenantStatus
+
+TENANTS: Kept[UUID, TenantInfo] = Kept("tenants.tenant")
 
 
 def _info(row: Tenant) -> TenantInfo:
@@ -30,10 +33,14 @@ def by_slug(slug: str) -> TenantInfo | None:
 
 
 def by_id(tenant_id: UUID) -> TenantInfo | None:
-    """Return the tenant of that id, or None."""
-    with system_scope("tenants.resolve"):
-        row = Tenant.objects.filter(id=tenant_id).first()
-    return _info(row) if row else None
+    """Return the tenant of that id, or None. It is kept in the process (see `apps.core.kept`)."""
+
+    def read() -> TenantInfo | None:
+        with system_scope("tenants.resolve"):
+            row = Tenant.objects.filter(id=tenant_id).first()
+        return _info(row) if row else None
+
+    return TENANTS.get(tenant_id, read)
 
 
 def by_ids(tenant_ids: list[UUID]) -> list[TenantInfo]:

@@ -78,6 +78,7 @@ def change_status(ctx: Context, *, tenant_id: UUID, to: str, reason: str) -> Ten
         before, row.status = row.status, to
         row.save(update_fields=["status"])
         bus.record(ctx, TenantStatusChanged(row.id, before, to, reason.strip()), tenant_id=row.id)
+        selectors.TENANTS.changed(row.id)
     found = selectors.by_id(tenant_id)
     if found is None:
         raise NotFound("no such tenant")
