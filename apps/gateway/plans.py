@@ -6,7 +6,7 @@ The answer is the one that resolvers give; whatever is out of the ordinary (a re
 means nothing) is left to them: `run` then returns None and nothing has happened.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,13 @@ from graphql import (
     GraphQLField,
     GraphQLSchema,
     InlineFragmentNode,
+    NamedTypeNode,
+    NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    Undefined,
+    VariableNode,
 )
 from graphql.execution.values import get_argument_values, get_variable_values
 
@@ -121,6 +125,7 @@ class Root:
     node: FieldNode
     run: Callable[["Root", dict[str, Any], Call], Any]
     action: str
+    by_variable: tuple[tuple[str, str], ...] | None = None
     entity: Selection | None = None
     parts: tuple[tuple[str, str, Any], ...] = ()  # of a page: response name, field, what is selected on it
     counts: bool = False
@@ -196,6 +201,23 @@ def _page_fact(fact: str, page: graph.ValuesPage, after: str | None) -> Any:
     return page.cursor(0 if fact == "startCursor" else -1) if page.rows else None
 
 
+_PLAIN: dict[str, type] = {"ID": str, "String": str, "Int": int}
+_INT_LIMIT = 2**31
+
+
+def _plain_values(declared: tuple[tuple[str, str], ...] | None, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return variables that need no coercing, or None when graphql-core must look at them."""
+    if declared is None:
+        return None
+    values: dict[str, Any] = {}
+    for name, type_ in declared:
+        value: Any = given.get(name)
+        if type(value) is not _PLAIN[type_] or (type_ == "Int" and not -_INT_LIMIT <= value < _INT_LIMIT):
+            return None
+        values[name] = value
+    return values
+
+
 def _version(root: Root, arguments: dict[str, Any], call: Call) -> Any:
     return API_VERSION
 
@@ -207,23 +229,51 @@ class Plan:
     schema: GraphQLSchema
     operation: OperationDefinitionNode
     roots: tuple[Root, ...]
+    variables: tuple[tuple[str, str], ...] | None
 
     def run(self, variables: dict[str, Any], call: Call) -> dict[str, Any] | None:
         """Return the data, or None when this request needs the resolvers. Blocks; inside the tenant's scope."""
         try:
-            values: Any = {}
-            if self.operation.variable_definitions:
+            values: Any = _plain_values(self.variables, variables)
+            if values is None:
                 values = get_variable_values(self.schema, self.operation.variable_definitions, variables)
                 if isinstance(values, list):
                     return None
             data: dict[str, Any] = {}
             for root in self.roots:
-                arguments = get_argument_values(root.definition, root.node, values) if root.node.arguments else {}
+                if root.by_variable is None:
+                    arguments = get_argument_values(root.definition, root.node, values)
+                else:
+                    arguments = {name: values[variable] for name, variable in root.by_variable if variable in values}
                 policy.require(call.ctx, root.action)
                 data[root.response] = root.run(root, arguments, call)
             return data
         except (_Leave, IgError):
             return None
+
+
+def _declared(operation: OperationDefinitionNode) -> tuple[tuple[str, str], ...] | None:
+    """Return (name, type) of the variables when all are of plain types, else None."""
+    found = []
+    for definition in operation.variable_definitions:
+        type_ = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
+        if not isinstance(type_, NamedTypeNode) or type_.name.value not in _PLAIN:
+            return None
+        found.append((definition.variable.name.value, type_.name.value))
+    return tuple(found)
+
+
+def _by_variable(definition: GraphQLField, node: FieldNode) -> tuple[tuple[str, str], ...] | None:
+    """Return (argument, variable) pairs when every argument is a variable and none has a default, else None."""
+    found = []
+    for argument in node.arguments:
+        if not isinstance(argument.value, VariableNode):
+            return None
+        found.append((argument.name.value, argument.value.name.value))
+    given = {name for name, _ in found}
+    if any(name not in given and arg.default_value is not Undefined for name, arg in definition.args.items()):
+        return None
+    return tuple(found)
 
 
 class _Compiler:
@@ -240,7 +290,7 @@ class _Compiler:
             if field not in _ROOTS:
                 raise _TooRich
             roots.append(self.root(name, node, self.schema.query_type.fields[field]))
-        return Plan(self.schema, operation, tuple(roots))
+        return Plan(self.schema, operation, tuple(roots), _declared(operation))
 
     def fields(self, selection: SelectionSetNode | None, types: set[str]) -> list[tuple[str, FieldNode]]:
         """Return (response name, field) in order, fragments opened; a name that comes twice is too rich."""
@@ -271,14 +321,15 @@ class _Compiler:
         action = getattr(definition.resolve, "action", "")
         if not action:
             raise _TooRich
+        pairs = _by_variable(definition, node)
         if field == "apiVersion":
-            return Root(name, definition, node, _version, action)
+            return Root(name, definition, node, _version, action, pairs)
         if field != "entities":
             type_name = "Asset" if field == "asset" else "Entity"
-            return Root(name, definition, node, _one, action, self.entity(node.selection_set, type_name))
-        return self.page(name, node, definition, action)
+            return Root(name, definition, node, _one, action, pairs, self.entity(node.selection_set, type_name))
+        return self.page(name, node, definition, action, pairs)
 
-    def page(self, name: str, node: FieldNode, definition: GraphQLField, action: str) -> Root:
+    def page(self, name: str, node: FieldNode, definition: GraphQLField, action: str, pairs: Any) -> Root:
         entity: Selection | None = None
         parts: list[tuple[str, str, Any]] = []
         counts = False
@@ -309,7 +360,7 @@ class _Compiler:
             elif field != "withheldCount":
                 raise _TooRich
             parts.append((response, field, selected))
-        return Root(name, definition, node, _page, action, entity or Selection((), (), ()), tuple(parts), counts)
+        return Root(name, definition, node, _page, action, pairs, entity or Selection((), (), ()), tuple(parts), counts)
 
     def entity(self, selection: SelectionSetNode | None, type_name: str) -> Selection:
         columns: list[str] = []

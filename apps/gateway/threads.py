@@ -35,14 +35,11 @@ def _drop_broken_connections() -> None:
 
 def in_tenant(ctx: Context, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `work` inside the context's tenant (none when it has none), described for logs. For threads of the pool."""
-    try:
-        with described_by(ctx), no_scope():
-            if ctx.tenant_id is None:
-                return work(*args, **kwargs)
-            with tenant_scope(ctx.tenant_id):
-                return work(*args, **kwargs)
-    finally:
-        _drop_broken_connections()
+    with described_by(ctx), no_scope():
+        if ctx.tenant_id is None:
+            return work(*args, **kwargs)
+        with tenant_scope(ctx.tenant_id):
+            return work(*args, **kwargs)
 
 
 async def run(ctx: Context, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,7 +47,10 @@ async def run(ctx: Context, work: Callable[P, T], *args: P.args, **kwargs: P.kwa
     carried = contextvars.copy_context()
 
     def inside() -> T:
-        return in_tenant(ctx, work, *args, **kwargs)
+        try:
+            return in_tenant(ctx, work, *args, **kwargs)
+        finally:
+            _drop_broken_connections()
 
     return await asyncio.get_running_loop().run_in_executor(_pool, lambda: carried.run(inside))
 
