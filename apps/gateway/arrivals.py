@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.core import conf
+from apps.core.client import client_of
 from apps.core.ids import new_id
 from apps.gateway.origin import may_open
 from apps.gateway.pipeline import Arrival
@@ -39,12 +40,7 @@ def session_key_of(headers: Mapping[str, str]) -> str:
 
 def ip_of(scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """Return the client's address: the peer's, or what a trusted proxy says in X-Forwarded-For (its last hop's client)."""
-    peer = str((scope.get("client") or ("", 0))[0])
-    if peer in conf.get().items_of("IG_TRUSTED_PROXIES"):
-        forwarded = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
-        if forwarded:
-            return forwarded[-1]
-    return peer
+    return client_of(str((scope.get("client") or ("", 0))[0]), headers.get("x-forwarded-for", ""))
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:

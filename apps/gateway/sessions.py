@@ -1,16 +1,18 @@
 """The portal's session cookie as credentials: the account behind it and what is known of the session."""
 
 from datetime import UTC, datetime
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.sessions.backends.db import SessionStore
 
 from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.scope import system_scope
 
+SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 SECOND_FACTOR_AT = "ig_second_factor_at"
 AUTHENTICATED_AT = "ig_authenticated_at"
 

@@ -66,11 +66,12 @@ class ApiKeyRevoked(Event):
 
 @dataclass(frozen=True, slots=True)
 class SignedIn(Event):
-    """Someone signed in."""
+    """Someone signed in, or confirmed with a second factor."""
 
     name: ClassVar[str] = "identity.session.started"
     user_id: UUID
     second_factor: bool
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,15 @@ class SignInFailed(Event):
     name: ClassVar[str] = "identity.session.refused"
     account: str
     reason: str
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLocked(Event):
+    """An address was closed to an origin after too many refusals. `account` is a keyed hash of the address."""
+
+    name: ClassVar[str] = "identity.account.locked"
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +133,48 @@ class PasskeyCloneSuspected(Event):
     name: ClassVar[str] = "identity.passkey.clone_suspected"
     user_id: UUID
     passkey_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorRemoved(Event):
+    """An authenticator app was taken away."""
+
+    name: ClassVar[str] = "identity.second_factor.removed"
+    user_id: UUID
+    app_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCodesMade(Event):
+    """An account got recovery codes; earlier ones ended."""
+
+    name: ClassVar[str] = "identity.recovery_codes.made"
+    user_id: UUID
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCodeUsed(Event):
+    """A recovery code stood in for a second factor."""
+
+    name: ClassVar[str] = "identity.recovery_code.used"
+    user_id: UUID
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsRevoked(Event):
+    """Someone ended sessions of the own account."""
+
+    name: ClassVar[str] = "identity.session.revoked"
+    user_id: UUID
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSessionsRevoked(Event):
+    """An admin of a tenant signed a member out everywhere."""
+
+    name: ClassVar[str] = "identity.member.signed_out"
+    user_id: UUID
+    count: int

@@ -4,11 +4,12 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower
 
 from apps.core.ids import new_id
-from apps.identity.types import KeyScope
+from apps.identity.types import KeyScope, Outcome
 from apps.tenants.base import TenantModel
 
 
@@ -114,3 +115,60 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+
+class Session(AbstractBaseSession):
+    """A browser's session. `public_id` names it on pages, where its key must not stand."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", null=True)
+    public_id = models.UUIDField()
+    created_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    ip = models.TextField(default="")
+    agent = models.TextField(default="")
+
+    class Meta:
+        db_table = "identity_session"
+
+    def __str__(self) -> str:
+        return str(self.public_id)
+
+
+class SignIn(models.Model):
+    """An attempt to sign in or to confirm, for the person and for the admins of their tenants; the ledger has it too.
+
+    The application role sees those of members of the tenant in scope, and writes none.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    outcome = models.TextField(choices=[(o.value, o.value) for o in Outcome])
+    method = models.TextField(default="")
+    reason = models.TextField(default="")
+    ip = models.TextField(default="")
+    agent = models.TextField(default="")
+
+    class Meta:
+        db_table = "identity_signin"
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["user", "-at"], name="identity_signin_user_at")]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.at:%Y-%m-%d %H:%M}"
+
+
+class RecoveryCode(models.Model):
+    """A code that stands in for a lost second factor, once. Only a digest is kept: 80 random bits need no slow hash."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    digest = models.BinaryField()
+    created_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "identity_recoverycode"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "digest"], name="identity_recoverycode_once"),
+        ]
+
+    def __str__(self) -> str:
+        return "used" if self.used_at else "unused"

@@ -3,12 +3,15 @@
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.core.context import Context
 from apps.core.scope import system_scope
-from apps.identity.models import ApiKey, Membership, User
-from apps.identity.types import ApiKeyInfo, MembershipInfo
+from apps.identity.models import ApiKey, Membership, Session, SignIn, User
+from apps.identity.session_store import public_id_of
+from apps.identity.types import ApiKeyInfo, MembershipInfo, Outcome, SessionInfo, SignInInfo
 
 
 def _member(row: Any) -> MembershipInfo:
@@ -77,7 +80,36 @@ def user_by_email(email: str) -> User | None:
 
 
 def first_device(user: User) -> str | None:
-    """Return the persistent id of the account's confirmed authenticator device, or None."""
+    """Return the persistent id of the account's confirmed authenticator app or else passkey, or None."""
     with system_scope("identity.authenticate"):
-        device = TOTPDevice.objects.filter(user=user, confirmed=True).order_by("id").first()
-    return device.persistent_id if device else None
+        for model in (TOTPDevice, WebAuthnCredential):
+            device = model.objects.filter(user=user, confirmed=True).order_by("id").first()
+            if device is not None:
+                return str(device.persistent_id)
+    return None
+
+
+def sessions_of(user: User, session_key: str) -> list[SessionInfo]:
+    """Return the sessions of an account that have not ended, last used first; `session_key` is the asking one."""
+    own = public_id_of(session_key) if session_key else None
+    with system_scope("identity.authenticate"):
+        rows = Session.objects.filter(user_id=user.pk, expire_date__gt=timezone.now()).order_by("-seen_at")[:200]
+        return [
+            SessionInfo(row.public_id, row.created_at, row.seen_at, row.ip, row.agent, row.public_id == own)
+            for row in rows
+        ]
+
+
+def _attempt(row: SignIn) -> SignInInfo:
+    return SignInInfo(row.user_id, row.at, Outcome(row.outcome), row.method, row.reason, row.ip, row.agent)
+
+
+def sign_ins_of(user: User, *, limit: int = 50) -> list[SignInInfo]:
+    """Return the newest attempts to sign in to an account."""
+    with system_scope("identity.authenticate"):
+        return [_attempt(row) for row in SignIn.objects.filter(user_id=user.pk).order_by("-at")[:limit]]
+
+
+def sign_ins_of_member(ctx: Context, user_id: UUID, *, limit: int = 50) -> list[SignInInfo]:
+    """Return the newest attempts to sign in of a member of the tenant in scope; of others there are none to see."""
+    return [_attempt(row) for row in SignIn.objects.filter(user_id=user_id).order_by("-at")[:limit]]

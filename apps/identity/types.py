@@ -7,6 +7,8 @@ from uuid import UUID
 
 STEP_UP_FRESHNESS = timedelta(minutes=15)
 """How long a second factor counts as given just now."""
+SESSION_IP, SESSION_AGENT, SESSION_OPENED = "ig_ip", "ig_agent", "ig_authenticated_at"
+"""Names under which a session's data carries where and when it was opened."""
 NAME_LENGTH = 64
 """Longest name of a passkey, in characters; the device table keeps no more."""
 
@@ -50,6 +52,24 @@ SCOPE_ROLES: dict[str, frozenset[str]] = {
     KeyScope.ADMIN: frozenset({Role.ADMIN}),
 }
 """The roles that a key of a scope set acts with."""
+
+
+class Outcome(StrEnum):
+    """What came of an attempt to sign in."""
+
+    SIGNED_IN = "signed in"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    LOCKED = "locked"
+
+
+class Method(StrEnum):
+    """How somebody proved who they are."""
+
+    PASSWORD = "password"  # noqa: S105  a word, no secret
+    APP = "authenticator app"
+    PASSKEY = "passkey"
+    RECOVERY_CODE = "recovery code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +131,62 @@ class Ways:
 
     app: bool
     passkey: bool
+    codes_left: int = 0
 
     @property
     def any(self) -> bool:
         """Whether there is a second factor at all."""
         return self.app or self.passkey
+
+    @property
+    def by_code(self) -> bool:
+        """Whether something that can be typed confirms."""
+        return self.app or (self.passkey and self.codes_left > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class AppInfo:
+    """An authenticator app without its secret."""
+
+    id: int
+    name: str
+    created_at: datetime | None
+    last_used_at: datetime | None
+
+    @property
+    def key(self) -> str:
+        """The id as text, for ids in pages."""
+        return str(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """An authenticator app that is being added: its secret in base32 and the address that its picture carries."""
+
+    secret: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A browser's session, as its owner sees it."""
+
+    id: UUID
+    signed_in_at: datetime
+    seen_at: datetime
+    ip: str
+    agent: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInInfo:
+    """An attempt to sign in."""
+
+    user_id: UUID
+    at: datetime
+    outcome: Outcome
+    method: str
+    reason: str
+    ip: str
+    agent: str

@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 
+from apps.core.client import client_of
 from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import IgError, NotFound, StepUpRequired, Unauthenticated
 from apps.identity import services as identity
@@ -49,11 +50,14 @@ def _moment(value: object) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) and value else None
 
 
+def address_of(request: HttpRequest) -> str:
+    """Return the address that a request comes from; a trusted proxy is believed (AXES_CLIENT_IP_CALLABLE as well)."""
+    return client_of(str(request.META.get("REMOTE_ADDR", "")), request.headers.get("x-forwarded-for", ""))
+
+
 def context_of(request: HttpRequest) -> Context:
     """Return the context of a request before any tenant: who is signed in, and what the session knows."""
-    ctx = Context(
-        request_id=errors.request_id_of(request), session=SessionFacts(ip=str(request.META.get("REMOTE_ADDR", "")))
-    )
+    ctx = Context(request_id=errors.request_id_of(request), session=SessionFacts(ip=address_of(request)))
     user = request.user
     if not user.is_authenticated:
         return ctx

@@ -14,6 +14,7 @@ from apps.core.clock import iso
 from apps.core.context import Actor, ActorKind, Context
 from apps.core.scope import system_scope
 from apps.identity import services as identity
+from apps.identity.types import SESSION_AGENT, SESSION_IP, Method
 from apps.portal import door
 
 BACKEND = "apps.identity.backends.AccountBackend"
@@ -40,23 +41,31 @@ def address_by_name(request: HttpRequest) -> str:
     return f"http://localhost:{port}{request.path}" if port else f"http://localhost{request.path}"
 
 
-def open_session(request: HttpRequest, ctx: Context, user: Any, *, device: str | None = None) -> None:
+def agent_of(request: HttpRequest) -> str:
+    """Return what the browser calls itself, without control characters, cut to a bearable length."""
+    return "".join(c for c in request.headers.get("user-agent", "")[:300] if c.isprintable())
+
+
+def open_session(request: HttpRequest, ctx: Context, user: Any, *, method: Method, device: str | None = None) -> None:
     """Sign `user` in under a new session key. `device` is the second factor that was given with it, if any."""
     with system_scope("identity.authenticate"):
         login(request, user, backend=BACKEND)
     request.session[door.AUTHENTICATED_AT] = iso(ctx.now)
+    request.session[SESSION_IP], request.session[SESSION_AGENT] = ctx.session.ip, agent_of(request)
     request.session.pop(door.SECOND_FACTOR_AT, None)
     if device is not None:
         _hold(request, ctx, device)
     actor = Actor(ActorKind.USER, str(user.pk))
-    identity.note_sign_in(ctx.but(actor=actor), user=user, second_factor=device is not None)
+    identity.note_sign_in(
+        ctx.but(actor=actor), user=user, second_factor=device is not None, method=method, agent=agent_of(request)
+    )
 
 
-def confirm_session(request: HttpRequest, ctx: Context, user: Any, *, device: str | None) -> None:
+def confirm_session(request: HttpRequest, ctx: Context, user: Any, *, method: Method, device: str | None) -> None:
     """Note a second factor given just now, under a new session key."""
     request.session.cycle_key()
     _hold(request, ctx, device)
-    identity.note_sign_in(ctx, user=user, second_factor=True)
+    identity.note_sign_in(ctx, user=user, second_factor=True, method=method, agent=agent_of(request))
 
 
 def _hold(request: HttpRequest, ctx: Context, device: str | None) -> None:

@@ -34,11 +34,10 @@ class CodeForm(forms.Form):
     code = forms.CharField(
         label="Code",
         max_length=32,
-        help_text="The six digits that your authenticator app shows now.",
+        help_text="The six digits that your authenticator app shows now, or one of your recovery codes.",
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "one-time-code",
-                "inputmode": "numeric",
                 "autofocus": True,
                 "class": "code-input",
                 "spellcheck": "false",
@@ -52,6 +51,14 @@ class CodeForm(forms.Form):
     def clean_code(self) -> str:
         """Return the code without the spaces that apps show inside it."""
         return "".join(str(self.cleaned_data["code"]).split())
+
+
+class AppCodeForm(CodeForm):
+    """The first code of an authenticator app."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].help_text = "The six digits that the app shows now."
 
 
 class EntityForm(forms.Form):

@@ -13,6 +13,7 @@ from apps.portal.views import (
     ledger,
     passkeys,
     security,
+    sessions,
     texts,
 )
 
@@ -30,6 +31,12 @@ urlpatterns = [
     path("webauthn/assert", passkeys.assert_result, name="passkey-assert"),
     path("account/security/", security.security, name="account-security"),
     path("account/security/passkeys/<int:passkey_id>/remove/", security.remove_passkey, name="passkey-remove"),
+    path("account/security/apps/new/", security.app_new, name="app-new"),
+    path("account/security/apps/<int:app_id>/remove/", security.remove_app, name="app-remove"),
+    path("account/security/recovery-codes/", security.recovery_codes, name="recovery-codes"),
+    path("account/sessions/", sessions.sessions, name="account-sessions"),
+    path("account/sessions/end-others/", sessions.end_others, name="sessions-end-others"),
+    path("account/sessions/<uuid:session_id>/end/", sessions.end, name="session-end"),
     path("robots.txt", front.robots, name="robots"),
     path(".well-known/security.txt", front.security_txt, name="security"),
     path("-/preferences/", front.preferences, name="preferences"),

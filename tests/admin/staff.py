@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
 from django.http import HttpResponse
 from django.test import Client
@@ -19,6 +18,7 @@ from apps.core.ids import new_id
 from apps.core.scope import PLATFORM_TENANT_ID, no_scope, system_scope
 from apps.identity import selectors as people
 from apps.identity import services as identity
+from apps.identity.session_store import SessionStore
 from apps.ledger import selectors as ledger
 from apps.ledger.types import Told
 from tests.conftest import PASSWORD

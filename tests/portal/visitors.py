@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpResponse
 from django.test import Client
 
 from apps.core.clock import iso, utc_now
 from apps.core.scope import no_scope, system_scope
+from apps.identity.session_store import SessionStore
 from tests.conftest import TenantKit
 
 

@@ -31,6 +31,10 @@ SOFT = {
     "/login/code/": "the second step of signing in",
     "/webauthn/assert/options": "begins signing in with a passkey",
     "/account/security/": "the caller's own second factors",
+    "/account/security/apps/new/": "the caller's own second factors",
+    "/account/security/recovery-codes/": "the caller's own second factors",
+    "/account/sessions/": "the caller's own sessions",
+    "/account/sessions/end-others/": "the caller's own sessions",
 }
 REFUSED = {401, 403, 404, 405}
 SIGN_IN = re.compile(r"^/login/")

@@ -1,5 +1,18 @@
 """Verbs of identity: accounts, members, keys, and who a request comes from."""
 
+from apps.identity.services.factors import (
+    apps_of,
+    begin_app,
+    enrol_second_factor,
+    finish_app,
+    has_second_factor,
+    make_recovery_codes,
+    pending_app,
+    remove_app,
+    use_recovery_code,
+    verify_second_factor,
+    ways_of,
+)
 from apps.identity.services.machines import authenticate_token, create_api_key, revoke_api_key
 from apps.identity.services.members import add_member, change_roles, create_user, enter_as_member, remove_member
 from apps.identity.services.passkeys import (
@@ -11,42 +24,45 @@ from apps.identity.services.passkeys import (
     passkeys_of,
     remove_passkey,
 )
-from apps.identity.services.sign_in import (
-    account_hash,
-    enrol_second_factor,
-    has_second_factor,
-    note_refusal,
-    note_sign_in,
-    note_sign_out,
-    verify_second_factor,
-    ways_of,
-)
+from apps.identity.services.sessions import end_member_sessions, end_other_sessions, end_session
+from apps.identity.services.sign_in import account_hash, note_lock_out, note_refusal, note_sign_in, note_sign_out
 from apps.identity.services.stepping_up import is_recent, require_recent
 
 __all__ = [
     "account_hash",
     "add_member",
+    "apps_of",
     "authenticate_token",
+    "begin_app",
     "begin_assertion",
     "begin_registration",
     "change_roles",
     "create_api_key",
     "create_user",
+    "end_member_sessions",
+    "end_other_sessions",
+    "end_session",
     "enrol_second_factor",
     "enter_as_member",
+    "finish_app",
     "finish_assertion",
     "finish_registration",
     "has_second_factor",
     "is_recent",
+    "make_recovery_codes",
+    "note_lock_out",
     "note_refusal",
     "note_sign_in",
     "note_sign_out",
     "origins_for",
     "passkeys_of",
+    "pending_app",
+    "remove_app",
     "remove_member",
     "remove_passkey",
     "require_recent",
     "revoke_api_key",
+    "use_recovery_code",
     "verify_second_factor",
     "ways_of",
 ]

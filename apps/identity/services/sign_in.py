@@ -1,7 +1,9 @@
-"""Verbs of signing in: what is put on record, and second factors by code."""
+"""Verbs of signing in: what is put on record."""
 
 import hashlib
 import hmac
+from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -9,10 +11,13 @@ from django.db import transaction
 from apps.bus import services as bus
 from apps.core.context import Context
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
-from apps.identity import second_factor
-from apps.identity.events import SecondFactorEnrolled, SignedIn, SignedOut, SignInFailed
-from apps.identity.models import User
-from apps.identity.types import Ways
+from apps.identity import measures
+from apps.identity.events import AccountLocked, SignedIn, SignedOut, SignInFailed
+from apps.identity.models import SignIn, User
+from apps.identity.types import Method, Outcome
+
+KEPT_FOR = timedelta(days=180)
+"""How long attempts stay on the pages; the ledger keeps its records of them."""
 
 
 def account_hash(email: str) -> str:
@@ -21,10 +26,31 @@ def account_hash(email: str) -> str:
     return hmac.new(key, email.strip().lower().encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def note_sign_in(ctx: Context, *, user: User, second_factor: bool) -> None:
-    """Record that someone signed in, in the platform's ledger."""
+def _note(ctx: Context, *, user_id: UUID | None, outcome: Outcome, method: str, agent: str, reason: str = "") -> None:
+    measures.SIGN_INS.labels(outcome.value, method or "none").inc()
+    if user_id is None:  # nobody's history: the ledger's record is enough
+        return
+    SignIn.objects.create(
+        user_id=user_id,
+        at=ctx.now,
+        outcome=outcome.value,
+        method=method,
+        reason=reason[:120],
+        ip=ctx.session.ip,
+        agent=agent[:300],
+    )
+    SignIn.objects.filter(user_id=user_id, at__lt=ctx.now - KEPT_FOR).delete()
+
+
+def note_sign_in(
+    ctx: Context, *, user: User, second_factor: bool, method: str = Method.PASSWORD, agent: str = ""
+) -> None:
+    """Record that someone signed in (or, for a second factor of a session that exists, confirmed)."""
+    confirmed = second_factor and ctx.session.authenticated_at is not None
     with system_scope("identity.authenticate"), transaction.atomic(using="system"):
-        bus.record(ctx, SignedIn(user.id, second_factor), tenant_id=PLATFORM_TENANT_ID)
+        outcome = Outcome.CONFIRMED if confirmed else Outcome.SIGNED_IN
+        _note(ctx, user_id=user.id, outcome=outcome, method=method, agent=agent)
+        bus.record(ctx, SignedIn(user.id, second_factor, method), tenant_id=PLATFORM_TENANT_ID)
 
 
 def note_sign_out(ctx: Context, *, user: User) -> None:
@@ -33,30 +59,18 @@ def note_sign_out(ctx: Context, *, user: User) -> None:
         bus.record(ctx, SignedOut(user.id), tenant_id=PLATFORM_TENANT_ID)
 
 
-def note_refusal(ctx: Context, *, email: str, reason: str) -> None:
-    """Record that a sign-in was refused, in the platform's ledger."""
+def note_refusal(ctx: Context, *, email: str, reason: str, method: str = Method.PASSWORD, agent: str = "") -> None:
+    """Record that a sign-in was refused: in the platform's ledger under a keyed hash of the address, and, when there is
+    an account of that address, in its history."""
     with system_scope("identity.authenticate"), transaction.atomic(using="system"):
-        bus.record(ctx, SignInFailed(account_hash(email), reason), tenant_id=PLATFORM_TENANT_ID)
+        found = User.objects.filter(email=email.strip().lower()).values_list("id", flat=True).first()
+        outcome = Outcome.LOCKED if reason == "locked" else Outcome.REFUSED
+        _note(ctx, user_id=found, outcome=outcome, method=method, agent=agent, reason=reason)
+        bus.record(ctx, SignInFailed(account_hash(email), reason[:120], method), tenant_id=PLATFORM_TENANT_ID)
 
 
-def enrol_second_factor(ctx: Context, *, user: User) -> str:
-    """Give the account an authenticator device; return its secret in base32, once."""
-    secret = second_factor.enrol(user)
+def note_lock_out(ctx: Context, *, email: str) -> None:
+    """Record that an address was closed to an origin after too many refusals."""
     with system_scope("identity.authenticate"), transaction.atomic(using="system"):
-        bus.record(ctx, SecondFactorEnrolled(user.id), tenant_id=PLATFORM_TENANT_ID)
-    return secret
-
-
-def verify_second_factor(*, user: User, code: str) -> bool:
-    """Whether `code` is the account's present code. Each code works once; guesses are slowed down."""
-    return second_factor.verify(user, code)
-
-
-def ways_of(user: User) -> Ways:
-    """Return which second factors the account has confirmed."""
-    return second_factor.ways_of(user)
-
-
-def has_second_factor(user: User) -> bool:
-    """Whether the account has a confirmed authenticator app or passkey."""
-    return second_factor.ways_of(user).any
+        bus.record(ctx, AccountLocked(account_hash(email)), tenant_id=PLATFORM_TENANT_ID)
+    measures.LOCK_OUTS.inc()

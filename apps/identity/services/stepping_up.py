@@ -11,7 +11,7 @@ def is_recent(ctx: Context, *, user: User) -> bool:
     """Return whether the caller confirmed within the last 15 minutes: by the second factor, or by signing in for an
     account that has none yet (it must get its first one somehow)."""
     proof = ctx.session.second_factor_at
-    if proof is None and not second_factor.ways_of(user).any:
+    if proof is None and not second_factor.has_any(user):
         proof = ctx.session.authenticated_at
     return proof is not None and proof <= ctx.now <= proof + STEP_UP_FRESHNESS
 

@@ -1,5 +1,6 @@
 """Sign in, give a second factor, sign out."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -12,9 +13,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.core import conf
+from apps.core.context import Context
 from apps.core.scope import system_scope
 from apps.identity import selectors as people
 from apps.identity import services as identity
+from apps.identity.types import Method
 from apps.portal import door, entrance
 from apps.portal.forms import CodeForm, SignInForm
 
@@ -39,12 +42,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         user = authenticate(request, email=email, password=form.cleaned_data["password"])
         ctx = door.context_of(request)
         if user is not None:
-            entrance.open_session(request, ctx, user)
+            entrance.open_session(request, ctx, user, method=Method.PASSWORD)
             if target.startswith(SECOND_FACTOR_PATHS):
                 return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': target})}")
             return HttpResponseRedirect(target)
         reason = "locked" if getattr(request, "axes_locked_out", False) else "credentials"
-        identity.note_refusal(ctx, email=email, reason=reason)
+        identity.note_refusal(ctx, email=email, reason=reason, agent=entrance.agent_of(request))
         refused = WRONG
     return render(
         request,
@@ -64,7 +67,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Ask for a one-time code, for the addresses and acts that need a fresh second factor."""
+    """Ask for a one-time code or a passkey, for the addresses and acts that need a fresh second factor."""
     if not request.user.is_authenticated:
         return door.sign_in_first(request)
     target = entrance.target_of(request)
@@ -72,11 +75,15 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     ways = identity.ways_of(request.user)
     form = CodeForm(request.POST or None)
     refused = ""
-    if request.method == "POST" and ways.app and form.is_valid():
-        if identity.verify_second_factor(user=request.user, code=form.cleaned_data["code"]):
-            entrance.confirm_session(request, ctx, request.user, device=people.first_device(request.user))
+    if request.method == "POST" and ways.by_code and form.is_valid():
+        method = _given(ctx, request.user, form.cleaned_data["code"])
+        if method is not None:
+            entrance.confirm_session(
+                request, ctx, request.user, method=method, device=people.first_device(request.user)
+            )
             return HttpResponseRedirect(target)
-        identity.note_refusal(ctx, email=request.user.email, reason="code")
+        agent = entrance.agent_of(request)
+        identity.note_refusal(ctx, email=request.user.email, reason="code", method=Method.APP, agent=agent)
         refused = WRONG_CODE
     return render(
         request,
@@ -84,6 +91,13 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         {"form": form, "next": target, "refused": refused, "ways": ways},
         status=200 if request.method == "GET" else 422,
     )
+
+
+def _given(ctx: Context, user: Any, code: str) -> Method | None:
+    """Return what this code is for the account: of its app, one of its recovery codes, or nothing."""
+    if len(code) <= 6:
+        return Method.APP if identity.verify_second_factor(user=user, code=code) else None
+    return Method.RECOVERY_CODE if identity.use_recovery_code(ctx, user=user, code=code) else None
 
 
 @require_POST

@@ -19,6 +19,7 @@ from apps.core.context import Context
 from apps.core.errors import Forbidden, IgError, InvalidInput, PayloadTooLarge, Unauthenticated
 from apps.core.telemetry import get_logger
 from apps.identity import services as identity
+from apps.identity.types import Method
 from apps.portal import door, entrance, errors
 
 log = get_logger(__name__)
@@ -97,7 +98,7 @@ def register(request: HttpRequest, ctx: Context, body: dict[str, Any]) -> HttpRe
         credential=body,
         name=str(body.get("name") or ""),
     )
-    entrance.confirm_session(request, ctx, request.user, device=made.persistent_id)
+    entrance.confirm_session(request, ctx, request.user, method=Method.PASSKEY, device=made.persistent_id)
     response = JsonResponse({"id": made.id, "name": made.name}, status=201)
     response.delete_cookie(COOKIE, path=PATH, samesite="Strict")
     return response
@@ -123,12 +124,13 @@ def assert_result(request: HttpRequest, ctx: Context, body: dict[str, Any]) -> H
         reason = str(error.details.get("reason") or "")
         log.info("passkey refused", reason=reason, actor=ctx.actor.ref, ip=ctx.session.ip)
         if user is not None:  # what strangers send goes to the log alone: they could fill the ledger
-            identity.note_refusal(ctx, email=user.email, reason=f"passkey: {reason}"[:120])
+            agent = entrance.agent_of(request)
+            identity.note_refusal(ctx, email=user.email, reason=reason, method=Method.PASSKEY, agent=agent)
         raise
     if user is None:
-        entrance.open_session(request, ctx, owner, device=device)
+        entrance.open_session(request, ctx, owner, method=Method.PASSKEY, device=device)
     else:
-        entrance.confirm_session(request, ctx, owner, device=device)
+        entrance.confirm_session(request, ctx, owner, method=Method.PASSKEY, device=device)
     response = JsonResponse({"next": entrance.target_of(request)})
     response.delete_cookie(COOKIE, path=PATH, samesite="Strict")
     return response

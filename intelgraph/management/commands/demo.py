@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.connectors import services as connectors
 from apps.core import conf
 from apps.core.clock import iso, utc_now
 from apps.identity import selectors as people
+from apps.identity.session_store import SessionStore
 from intelgraph import demo
 
 
