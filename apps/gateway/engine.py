@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -12,6 +13,7 @@ from graphql import ExecutionContext, ExecutionResult, GraphQLError, GraphQLSche
 from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
+from opentelemetry.trace import get_current_span
 
 from apps.core.context import Context
 from apps.core.telemetry import tracer
@@ -60,7 +62,9 @@ class Planned:
 
 
 def operation_span(prepared: Prepared) -> Any:
-    """Return the span of one operation, as a context manager."""
+    """Return the span of one operation, as a context manager; none where the request's own is not recorded."""
+    if not get_current_span().is_recording():
+        return nullcontext()
     return tracing.start_as_current_span(
         f"graphql {prepared.kind}",
         attributes={

@@ -6,6 +6,7 @@ Pure: no Django.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 
 class MediaType(StrEnum):
@@ -65,6 +66,7 @@ def _weight(ranges: list[MediaRange], media_type: MediaType) -> tuple[float, int
     return best
 
 
+@lru_cache(maxsize=256)
 def choose(accept: str | None) -> MediaType | None:
     """Return the form of the answer for an Accept header, or None when nothing that we speak is acceptable (406).
 
@@ -94,6 +96,7 @@ class Refusal:
     message: str
 
 
+@lru_cache(maxsize=256)
 def check_content(content_type: str | None, content_encoding: str | None) -> Refusal | None:
     """Return why a body of this type and encoding is refused (415), or None when it is JSON in UTF-8."""
     if content_encoding and content_encoding.strip().lower() != "identity":

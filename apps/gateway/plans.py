@@ -212,7 +212,8 @@ def _plain_values(declared: tuple[tuple[str, str], ...] | None, given: Mapping[s
     values: dict[str, Any] = {}
     for name, type_ in declared:
         value: Any = given.get(name)
-        if type(value) is not _PLAIN[type_] or (type_ == "Int" and not -_INT_LIMIT <= value < _INT_LIMIT):
+        plain: bool = type(value) is _PLAIN[type_]
+        if not plain or (type_ == "Int" and not -_INT_LIMIT <= value < _INT_LIMIT):
             return None
         values[name] = value
     return values
