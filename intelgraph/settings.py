@@ -165,6 +165,11 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AXES_HANDLER = "apps.identity.lockout.Handler"
+AXES_USERNAME_CALLABLE = "apps.identity.lockout.account_of"
+AXES_CLIENT_IP_CALLABLE = "apps.portal.door.address_of"
+AXES_SENSITIVE_PARAMETERS = ["email", "username", "next"]
+AXES_DISABLE_ACCESS_LOG = True  # identity_signin is the history, and ends after 180 days
 AXES_LOCKOUT_CALLABLE = "apps.portal.errors.locked_out"
 OTP_TOTP_ISSUER = "IntelGraph"
 # A relying party needs a name; on one machine, reached by number, that is localhost.
