@@ -22,6 +22,7 @@ check: setup-dev
 	$(VENV) -m mypy intelgraph apps scripts
 	.venv/bin/lint-imports --no-logo
 	$(VENV) -m scripts.with_services -- $(VENV) -m scripts.lint_migrations
+	$(VENV) -m scripts.with_services -- $(VENV) manage.py schema --gate
 	$(VENV) -m djlint --lint --quiet templates
 	$(VENV) -m bandit --quiet -ll --recursive intelgraph apps scripts
 	$(VENV) -m scripts.lint_docs

@@ -1,26 +1,43 @@
-"""`manage.py schema`: prints the schema's SDL; `--write` puts it into `schema.graphql`; `--check` compares."""
+"""`manage.py schema`: prints the schema's SDL, writes it, checks it, and holds changes against the last release.
+
+`--write` puts it into `schema.graphql`; `--check` compares with that file; `--gate` compares with the schema of the last
+release (or OLD with NEW, two files) and exits 1 for a breaking change that no deprecation window allows.
+"""
 
 import difflib
 import json
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from graphql import GraphQLError, GraphQLSchema, build_schema
 
-from apps.gateway.sdl import present_sdl
+from apps.core.clock import utc_now
+from apps.gateway.compatibility import Severity, compare, refused, unannounced
+from apps.gateway.sdl import present_sdl, released_file
 
 
 class Command(BaseCommand):
-    help = "Print, write or check the GraphQL schema's SDL"
+    help = "Print, write or check the GraphQL schema's SDL; gate its changes"
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--write", action="store_true", help="write schema.graphql")
         what.add_argument("--check", action="store_true", help="exit 1 when schema.graphql is not the present schema")
+        what.add_argument("--gate", action="store_true", help="exit 1 for a breaking change that no window allows")
+        parser.add_argument(
+            "files", nargs="*", metavar="FILE", help="with --gate: OLD and NEW instead of release and present"
+        )
+        parser.add_argument("--today", help="with --gate: the day to judge by (YYYY-MM-DD)")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what was asked. Raises CommandError with exit code 1 when the check fails."""
+        if options["gate"]:
+            self._gate(options)
+            return
         committed = settings.BASE_DIR / "schema.graphql"
         sdl = present_sdl()
         if options["write"]:
@@ -42,5 +59,44 @@ class Command(BaseCommand):
         else:
             self._say(options, {"sdl": sdl}, sdl.rstrip("\n"))
 
+    def _gate(self, options: dict[str, Any]) -> None:
+        if len(options["files"]) not in {0, 2}:
+            raise CommandError("--gate takes two files, OLD and NEW, or none", returncode=2)
+        try:
+            today = date.fromisoformat(options["today"]) if options["today"] else utc_now().date()
+        except ValueError:
+            raise CommandError(f"{options['today']!r} is not a day such as 2026-11-21", returncode=2) from None
+        old, new = map(Path, options["files"] or (released_file(), settings.BASE_DIR / "schema.graphql"))
+        before, after = _read(old), _read(new)
+        changes = compare(before, after, today)
+        shut, unsaid = refused(changes), unannounced(after)
+        lines = [
+            f"{change.severity.value:9} {'' if change.allowed else 'REFUSED '}{change.description}"
+            + (f" ({change.why})" if change.why else "")
+            for change in changes
+        ]
+        counted = {severity.value: sum(c.severity is severity for c in changes) for severity in Severity}
+        said = f"{old.name} to {new.name}: {counted['breaking']} breaking, {counted['dangerous']} dangerous"
+        self._say(
+            options,
+            {
+                "passes": not shut and not unsaid,
+                "changes": [change.as_document() for change in changes],
+                "deprecations": unsaid,
+            },
+            "\n".join([*lines, *unsaid, said]),
+        )
+        if shut or unsaid:
+            raise CommandError(f"{len(shut) + len(unsaid)} refused", returncode=1)
+
     def _say(self, options: dict[str, Any], result: dict[str, Any], words: str) -> None:
         self.stdout.write(json.dumps(result) if options["json"] else words)
+
+
+def _read(path: Path) -> GraphQLSchema:
+    try:
+        return build_schema(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}", returncode=2) from None
+    except (GraphQLError, TypeError) as error:
+        raise CommandError(f"{path} is no schema: {error}", returncode=2) from None
