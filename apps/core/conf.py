@@ -75,6 +75,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("IG_ALLOWED_ORIGINS", "Origins, comma-separated, besides our own that may open the websocket"),
     Option("IG_ALLOWED_HOSTS", "Host names, comma-separated, besides the one in IG_BASE_URL"),
     Option("IG_TRUSTED_PROXIES", "Addresses, comma-separated, whose X-Forwarded-* headers are believed"),
+    Option(
+        "IG_ISSUER_NETWORKS",
+        "Private networks, comma-separated, from which keys of tenants' identity providers may be fetched",
+    ),
     Option("IG_METRICS_TOKEN", "Bearer token that may read `/metrics`; unset: nobody by token", secret=True),
     Option("IG_METRICS_FROM", "Addresses or networks, comma-separated, that may read `/metrics` without a token"),
     Option("IG_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
@@ -135,11 +139,12 @@ def read(environ: Mapping[str, str]) -> Settings:
             raise ConfigurationError("SECRET_KEY is shorter than 50 characters")
         if not values["IG_BASE_URL"].startswith("https://"):
             raise ConfigurationError("IG_BASE_URL must start with https:// in production")
-    for network in values["IG_METRICS_FROM"].split(","):
-        try:
-            ipaddress.ip_network(network.strip() or "127.0.0.1", strict=False)
-        except ValueError:
-            raise ConfigurationError(f"IG_METRICS_FROM: {network.strip()!r} is not an address or network") from None
+    for name in ("IG_METRICS_FROM", "IG_ISSUER_NETWORKS"):
+        for network in values[name].split(","):
+            try:
+                ipaddress.ip_network(network.strip() or "127.0.0.1", strict=False)
+            except ValueError:
+                raise ConfigurationError(f"{name}: {network.strip()!r} is not an address or network") from None
     if values["IG_LOG_FORMAT"] not in {"json", "console"}:
         raise ConfigurationError("IG_LOG_FORMAT must be 'json' or 'console'")
     if values["IG_LOG_LEVEL"] not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

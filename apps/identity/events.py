@@ -65,6 +65,43 @@ class ApiKeyRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKeyRotated(Event):
+    """An API key got a successor; it ends itself at `expires_at`."""
+
+    name: ClassVar[str] = "identity.apikey.rotated"
+    key_id: UUID
+    successor_id: UUID
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerTrusted(Event):
+    """A tenant trusts tokens of an identity provider."""
+
+    name: ClassVar[str] = "identity.issuer.trusted"
+    issuer_id: UUID
+    issuer: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerDistrusted(Event):
+    """A tenant trusts tokens of an identity provider no more."""
+
+    name: ClassVar[str] = "identity.issuer.distrusted"
+    issuer_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked(Event):
+    """A token of an identity provider is refused from now on."""
+
+    name: ClassVar[str] = "identity.token.revoked"
+    issuer_id: UUID
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn(Event):
     """Someone signed in, or confirmed with a second factor."""
 

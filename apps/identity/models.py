@@ -108,6 +108,7 @@ class ApiKey(TenantModel):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.UUIDField(null=True, blank=True)
 
     class Meta:
         db_table = "identity_apikey"
@@ -115,6 +116,45 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+
+class TrustedIssuer(TenantModel):
+    """An identity provider whose tokens a tenant trusts. `role_map` says which value of its claim is which role here."""
+
+    name = models.TextField()
+    issuer = models.TextField()
+    jwks_url = models.TextField()
+    role_claim = models.TextField(default="roles")
+    role_map = models.JSONField(default=dict)
+    active = models.BooleanField(default=True)
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "identity_trustedissuer"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tenant", "issuer"], name="identity_trustedissuer_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RevokedToken(TenantModel):
+    """A token that is refused before it expires: a digest of its id (`jti`) or of itself."""
+
+    issuer = models.ForeignKey(TrustedIssuer, on_delete=models.CASCADE, related_name="+")
+    digest = models.BinaryField()
+    until = models.DateTimeField()
+
+    class Meta:
+        db_table = "identity_revokedtoken"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tenant", "issuer", "digest"], name="identity_revokedtoken_once"),
+        ]
+
+    def __str__(self) -> str:
+        return bytes(self.digest).hex()[:16]
 
 
 class Session(AbstractBaseSession):

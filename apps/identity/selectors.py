@@ -9,9 +9,9 @@ from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.core.context import Context
 from apps.core.scope import system_scope
-from apps.identity.models import ApiKey, Membership, Session, SignIn, User
+from apps.identity.models import ApiKey, Membership, Session, SignIn, TrustedIssuer, User
 from apps.identity.session_store import public_id_of
-from apps.identity.types import ApiKeyInfo, MembershipInfo, Outcome, SessionInfo, SignInInfo
+from apps.identity.types import ApiKeyInfo, IssuerInfo, MembershipInfo, Outcome, SessionInfo, SignInInfo
 
 
 def _member(row: Any) -> MembershipInfo:
@@ -39,6 +39,27 @@ def key_info(row: Any) -> ApiKeyInfo:
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
     )
+
+
+def issuer_info(row: Any, revoked: frozenset[bytes] = frozenset()) -> IssuerInfo:
+    """Return a trusted issuer's row as a value."""
+    return IssuerInfo(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        issuer=row.issuer,
+        jwks_url=row.jwks_url,
+        role_claim=row.role_claim,
+        role_map=row.role_map,
+        active=row.active,
+        created_at=row.created_at,
+        revoked=revoked,
+    )
+
+
+def trusted_issuers(ctx: Context) -> list[IssuerInfo]:
+    """Return the identity providers that the tenant in scope trusts, by name."""
+    return [issuer_info(row) for row in TrustedIssuer.objects.filter(active=True).order_by("name")]
 
 
 def memberships_of(user_id: UUID) -> list[MembershipInfo]:

@@ -1,5 +1,6 @@
 """Words of identity: roles, scopes, what authentication finds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +26,13 @@ class Role(StrEnum):
     DPO = "dpo"
     AUDITOR_TENANT = "auditor:tenant"
     AUDITOR_ORG = "auditor:org"
+
+
+BELOW: dict[str, frozenset[str]] = {
+    Role.ADMIN: frozenset({Role.ADMIN, Role.ANALYST, Role.READER, Role.DEVELOPER, Role.BILLING, Role.AUDITOR_TENANT}),
+    Role.ANALYST: frozenset({Role.ANALYST, Role.READER}),
+}
+"""The roles that lie within a role; any other holds itself alone. A `dpo` sees what an admin does not."""
 
 
 class PlatformRole(StrEnum):
@@ -190,3 +198,19 @@ class SignInInfo:
     reason: str
     ip: str
     agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerInfo:
+    """An identity provider that a tenant trusts."""
+
+    id: UUID
+    tenant_id: UUID
+    name: str
+    issuer: str
+    jwks_url: str
+    role_claim: str
+    role_map: Mapping[str, str]
+    active: bool
+    created_at: datetime
+    revoked: frozenset[bytes] = frozenset()

@@ -10,6 +10,7 @@ DECLARED = (
     Action("identity.member.manage", "invite and remove members, change roles", step_up=True),
     Action("identity.key.read", "see API keys"),
     Action("identity.key.manage", "make, rotate and revoke API keys", step_up=True),
+    Action("identity.issuer.manage", "trust identity providers, revoke their tokens", step_up=True),
     Action("identity.session.manage", "see and end sessions of members"),
     Action("tenants.settings.read", "see the tenant's settings"),
     Action("tenants.settings.manage", "change the tenant's settings", step_up=True),

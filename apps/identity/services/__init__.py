@@ -13,6 +13,7 @@ from apps.identity.services.factors import (
     verify_second_factor,
     ways_of,
 )
+from apps.identity.services.granting import grantable, require_grantable
 from apps.identity.services.machines import authenticate_token, create_api_key, revoke_api_key
 from apps.identity.services.members import add_member, change_roles, create_user, enter_as_member, remove_member
 from apps.identity.services.passkeys import (
@@ -27,11 +28,13 @@ from apps.identity.services.passkeys import (
 from apps.identity.services.sessions import end_member_sessions, end_other_sessions, end_session
 from apps.identity.services.sign_in import account_hash, note_lock_out, note_refusal, note_sign_in, note_sign_out
 from apps.identity.services.stepping_up import is_recent, require_recent
+from apps.identity.services.tokens import audience_of, distrust_issuer, revoke_token, trust_issuer
 
 __all__ = [
     "account_hash",
     "add_member",
     "apps_of",
+    "audience_of",
     "authenticate_token",
     "begin_app",
     "begin_assertion",
@@ -39,6 +42,7 @@ __all__ = [
     "change_roles",
     "create_api_key",
     "create_user",
+    "distrust_issuer",
     "end_member_sessions",
     "end_other_sessions",
     "end_session",
@@ -47,6 +51,7 @@ __all__ = [
     "finish_app",
     "finish_assertion",
     "finish_registration",
+    "grantable",
     "has_second_factor",
     "is_recent",
     "make_recovery_codes",
@@ -60,8 +65,11 @@ __all__ = [
     "remove_app",
     "remove_member",
     "remove_passkey",
+    "require_grantable",
     "require_recent",
     "revoke_api_key",
+    "revoke_token",
+    "trust_issuer",
     "use_recovery_code",
     "verify_second_factor",
     "ways_of",

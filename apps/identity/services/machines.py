@@ -14,6 +14,8 @@ from apps.identity import keys, selectors
 from apps.identity.events import ApiKeyCreated, ApiKeyRevoked
 from apps.identity.models import ApiKey
 from apps.identity.services.entering import into
+from apps.identity.services.tokens import authenticate_jwt
+from apps.identity.tokens import looks_like_one
 from apps.identity.types import SCOPE_ROLES, ApiKeyInfo, KeyScope, NewApiKey
 from apps.tenants.selectors import by_id
 
@@ -61,11 +63,13 @@ def revoke_api_key(ctx: Context, *, key_id: UUID) -> ApiKeyInfo:
 
 
 def authenticate_token(ctx: Context, token: str) -> Context:
-    """Return `ctx` as the machine that holds this API key, in the key's tenant.
+    """Return `ctx` as the machine that holds this API key, or this token of a tenant's identity provider, in its tenant.
 
     Raises Unauthenticated, with one quiet message for every reason (the reason goes to the log), TenantSuspended.
     """
     parts = keys.split(token)
+    if parts is None and looks_like_one(token):
+        return authenticate_jwt(ctx, token)
     if parts is None:
         raise Unauthenticated("the credentials are not valid", reason="form")
     prefix, secret = parts

@@ -1,0 +1,20 @@
+"""Least privilege: nobody gives more than they hold."""
+
+from apps.core.context import ActorKind, Context
+from apps.core.errors import Forbidden
+from apps.identity.types import BELOW, Role
+
+
+def grantable(ctx: Context) -> frozenset[str]:
+    """Return the roles that the caller may give and take here: an owner all, others those within their own."""
+    if ctx.actor.kind is ActorKind.SERVICE or Role.OWNER in ctx.roles:
+        return frozenset(Role)
+    return frozenset().union(*(BELOW.get(role, frozenset({role})) for role in ctx.roles))
+
+
+def require_grantable(ctx: Context, roles: frozenset[str]) -> None:
+    """Raises Forbidden when one of the roles is more than the caller may give."""
+    if above := roles - grantable(ctx):
+        raise Forbidden(
+            f"you may not give or take {', '.join(sorted(above))}", mend="Ask an owner of the tenant.", rule="grant"
+        )
