@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,17 @@ from intelgraph.embedded.redis import EmbeddedRedis
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@dataclass(frozen=True)
+class Running:
+    """The services of one benchmark, and the folder they work in."""
+
+    var: Path
+    postgres: EmbeddedPostgres
+    redis: EmbeddedRedis
+
+
 @contextmanager
-def services() -> Iterator[Path]:
+def services() -> Iterator[Running]:
     """Start PostgreSQL (durable, as `make run` does) and Redis in a temporary folder, migrated; point Django there."""
     var = Path(tempfile.mkdtemp(prefix="ig-bench-"))
     postgres, redis = EmbeddedPostgres(var), EmbeddedRedis(var)
@@ -47,7 +57,7 @@ def services() -> Iterator[Path]:
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"], cwd=ROOT, check=True
         )
-        yield var
+        yield Running(var, postgres, redis)
     finally:
         redis.stop()
         postgres.stop()

@@ -184,8 +184,8 @@ def main(arguments: list[str]) -> int:
         return 0
     load = harness.foreign_load()
     figures: dict[str, float] = {}
-    with harness.services() as var:
-        sources = write_sources(var)
+    with harness.services() as running:
+        sources = write_sources(running.var)
         for name, path in sources.items():
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.ingest", "--worker", name, str(path)],
