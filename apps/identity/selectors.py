@@ -38,6 +38,7 @@ def key_info(row: Any) -> ApiKeyInfo:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        replaced_by=row.replaced_by,
     )
 
 

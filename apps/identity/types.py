@@ -31,6 +31,7 @@ class Role(StrEnum):
 BELOW: dict[str, frozenset[str]] = {
     Role.ADMIN: frozenset({Role.ADMIN, Role.ANALYST, Role.READER, Role.DEVELOPER, Role.BILLING, Role.AUDITOR_TENANT}),
     Role.ANALYST: frozenset({Role.ANALYST, Role.READER}),
+    Role.DEVELOPER: frozenset({Role.DEVELOPER, Role.ANALYST, Role.READER}),
 }
 """The roles that lie within a role; any other holds itself alone. A `dpo` sees what an admin does not."""
 
@@ -106,6 +107,12 @@ class ApiKeyInfo:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    replaced_by: UUID | None = None
+
+    @property
+    def ref(self) -> str:
+        """The id as text, for ids in pages."""
+        return str(self.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,3 +146,44 @@ class ImportForm(forms.Form):
         field = self.fields["mapping"]
         if isinstance(field, forms.ChoiceField):
             field.choices = mappings
+
+
+class KeyForm(forms.Form):
+    """A new API key: what for, what it may do, how long it lives."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=120,
+        help_text="The machine or job that will hold it.",
+        error_messages={"required": "Say what the key is for."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    scope = forms.ChoiceField(label="What it may do")
+    days = forms.TypedChoiceField(
+        label="Ends after",
+        coerce=int,
+        initial=90,
+        choices=[(30, "30 days"), (90, "90 days"), (180, "180 days"), (365, "a year")],
+    )
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, scopes: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["scope"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = scopes
+
+
+class RolesForm(forms.Form):
+    """The roles of a member. Only what the viewer may give or take can be chosen; the rest stays."""
+
+    roles = forms.MultipleChoiceField(label="Roles", required=False, widget=forms.CheckboxSelectMultiple)
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["roles"]
+        if isinstance(field, forms.MultipleChoiceField):
+            field.choices = choices

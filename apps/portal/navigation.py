@@ -22,11 +22,16 @@ HOME = Page("home", "Home", "house", "graph.summary.read", "h", "what this tenan
 ENTITIES = Page("entities", "Entities", "waypoints", "graph.entity.read", "e", "find people, organisations, assets")
 IMPORTS = Page("imports", "Imports", "import", "connectors.job.read", "i", "data brought in, with progress and errors")
 LEDGER = Page("ledger", "Ledger", "scroll-text", "ledger.record.read", "l", "every change, numbered and provable")
+MEMBERS = Page(
+    "members", "Members", "users-round", "identity.member.read", "m", "who is in this tenant, in which roles"
+)
+KEYS = Page("keys", "API keys", "key-round", "identity.key.read", "k", "machines that act here, what they may do")
 
 SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     ("Explore", (HOME, ENTITIES)),
     ("Bring in", (IMPORTS,)),
     ("Prove", (LEDGER,)),
+    ("Administer", (MEMBERS, KEYS)),
 )
 PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
 

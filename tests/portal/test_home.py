@@ -29,10 +29,10 @@ def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:
 @pytest.mark.parametrize(
     ("role", "sees"),
     [
-        ("owner", ["home", "entities", "imports", "ledger"]),
+        ("owner", ["home", "entities", "imports", "ledger", "members", "keys"]),
         ("analyst", ["home", "entities", "imports", "ledger"]),
         ("reader", ["home", "entities"]),
-        ("developer", ["home", "entities", "imports"]),
+        ("developer", ["home", "entities", "imports", "keys"]),
         ("dpo", ["home", "entities", "ledger"]),
         ("auditor:tenant", ["home", "ledger"]),
         ("billing", ["home"]),

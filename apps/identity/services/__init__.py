@@ -14,7 +14,7 @@ from apps.identity.services.factors import (
     ways_of,
 )
 from apps.identity.services.granting import grantable, require_grantable
-from apps.identity.services.machines import authenticate_token, create_api_key, revoke_api_key
+from apps.identity.services.machines import authenticate_token, create_api_key, revoke_api_key, rotate_api_key
 from apps.identity.services.members import add_member, change_roles, create_user, enter_as_member, remove_member
 from apps.identity.services.passkeys import (
     begin_assertion,
@@ -69,6 +69,7 @@ __all__ = [
     "require_recent",
     "revoke_api_key",
     "revoke_token",
+    "rotate_api_key",
     "trust_issuer",
     "use_recovery_code",
     "verify_second_factor",

@@ -7,18 +7,20 @@ from django.db import transaction
 
 from apps.bus import services as bus
 from apps.core.context import Actor, ActorKind, Context
-from apps.core.errors import InvalidInput, NotFound, Unauthenticated
+from apps.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from apps.core.kept import Kept
 from apps.core.scope import system_scope
 from apps.identity import keys, selectors
-from apps.identity.events import ApiKeyCreated, ApiKeyRevoked
+from apps.identity.events import ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated
 from apps.identity.models import ApiKey
 from apps.identity.services.entering import into
+from apps.identity.services.granting import require_grantable
 from apps.identity.services.tokens import authenticate_jwt
 from apps.identity.tokens import looks_like_one
 from apps.identity.types import SCOPE_ROLES, ApiKeyInfo, KeyScope, NewApiKey
 from apps.tenants.selectors import by_id
 
+OVERLAP, LONGEST_OVERLAP = timedelta(days=1), timedelta(days=30)
 LAST_USED_EVERY = timedelta(minutes=1)
 KEYS: Kept[str, ApiKey] = Kept("identity.key")
 
@@ -26,7 +28,8 @@ KEYS: Kept[str, ApiKey] = Kept("identity.key")
 def create_api_key(ctx: Context, *, name: str, scope: str, expires_at: datetime | None = None) -> NewApiKey:
     """Make an API key of the tenant in scope; the token is returned once and never kept.
 
-    Raises InvalidInput for an empty name, an unknown scope or an expiry in the past.
+    Raises InvalidInput for an empty name, an unknown scope or an expiry in the past, Forbidden for a scope above the
+    caller's own roles.
     """
     if not name.strip() or len(name) > 120:
         raise InvalidInput("a name of 1 to 120 characters is needed", field="name")
@@ -34,6 +37,7 @@ def create_api_key(ctx: Context, *, name: str, scope: str, expires_at: datetime 
         raise InvalidInput(f"scope must be one of {', '.join(KeyScope)}", field="scope")
     if expires_at is not None and expires_at <= ctx.now:
         raise InvalidInput("the expiry lies in the past", field="expires_at")
+    require_grantable(ctx, SCOPE_ROLES[scope])
     token, prefix, digest = keys.generate()
     with transaction.atomic():
         row = ApiKey.objects.create(
@@ -60,6 +64,31 @@ def revoke_api_key(ctx: Context, *, key_id: UUID) -> ApiKeyInfo:
             bus.record(ctx, ApiKeyRevoked(row.id))
             KEYS.changed(row.prefix)
     return selectors.key_info(row)
+
+
+def rotate_api_key(ctx: Context, *, key_id: UUID, overlap: timedelta = OVERLAP) -> NewApiKey:
+    """Make the successor of a key: same name, scope and length of life. Both hold for `overlap`; then the old one ends.
+
+    Raises NotFound, InvalidInput for an overlap over 30 days, Conflict for a key that ended or was rotated already.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise InvalidInput("keys overlap for at most 30 days", field="overlap")
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().filter(id=key_id).first()
+        if row is None:
+            raise NotFound("no such key")
+        if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= ctx.now):
+            raise Conflict("this key has ended", mend="Make a new one.")
+        if row.replaced_by is not None:
+            raise Conflict("this key has a successor already", mend="Rotate that one.")
+        lives = row.expires_at - row.created_at if row.expires_at else None
+        made = create_api_key(ctx, name=row.name, scope=row.scope, expires_at=ctx.now + lives if lives else None)
+        row.replaced_by = made.info.id
+        row.expires_at = min(filter(None, (row.expires_at, ctx.now + overlap)))
+        row.save(update_fields=["replaced_by", "expires_at"])
+        bus.record(ctx, ApiKeyRotated(row.id, made.info.id, row.expires_at.isoformat()))
+        KEYS.changed(row.prefix)
+    return made
 
 
 def authenticate_token(ctx: Context, token: str) -> Context:

@@ -15,6 +15,7 @@ from apps.identity import selectors
 from apps.identity.events import MemberAdded, MemberRemoved, MemberRolesChanged, UserCreated
 from apps.identity.models import Membership, User
 from apps.identity.services.entering import into
+from apps.identity.services.granting import require_grantable
 from apps.identity.types import MembershipInfo, PlatformRole, Role
 from apps.tenants.types import TenantInfo
 
@@ -62,9 +63,10 @@ def _check_roles(roles: frozenset[str]) -> None:
 def add_member(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> MembershipInfo:
     """Make an account a member of the tenant in scope, with these roles; a former member comes back.
 
-    Raises InvalidInput for unknown roles, NotFound for an unknown account.
+    Raises InvalidInput for unknown roles, Forbidden for roles above the caller's own, NotFound for an unknown account.
     """
     _check_roles(roles)
+    require_grantable(ctx, roles)
     with transaction.atomic():
         try:
             row, _ = Membership.objects.update_or_create(
@@ -86,7 +88,8 @@ def _owners_but(user_id: UUID) -> bool:
 def change_roles(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> None:
     """Give a member of the tenant in scope other roles.
 
-    Raises InvalidInput for unknown roles, NotFound for a stranger, Conflict when the last owner would go.
+    Raises InvalidInput for unknown roles, NotFound for a stranger, Forbidden for what the caller may not give or take,
+    Conflict when the last owner would go.
     """
     _check_roles(roles)
     with transaction.atomic():
@@ -94,6 +97,7 @@ def change_roles(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> None:
         if row is None:
             raise NotFound("no such member")
         before = tuple(sorted(row.roles))
+        require_grantable(ctx, roles ^ frozenset(before))
         if Role.OWNER in row.roles and Role.OWNER not in roles and not _owners_but(user_id):
             raise Conflict("the last owner must stay owner", field="roles", mend="Make someone else an owner first.")
         row.roles = sorted(roles)
@@ -102,11 +106,13 @@ def change_roles(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> None:
 
 
 def remove_member(ctx: Context, *, user_id: UUID) -> None:
-    """End a membership of the tenant in scope at once. Raises NotFound, Conflict when the last owner would go."""
+    """End a membership of the tenant in scope at once. Raises NotFound, Forbidden for someone above the
+    caller, Conflict when the last owner would go."""
     with transaction.atomic():
         row = Membership.objects.select_for_update().filter(user_id=user_id, active=True).first()
         if row is None:
             raise NotFound("no such member")
+        require_grantable(ctx, frozenset(row.roles))
         if Role.OWNER in row.roles and not _owners_but(user_id):
             raise Conflict("the last owner cannot be removed", mend="Make someone else an owner first.")
         row.active = False

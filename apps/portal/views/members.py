@@ -1,0 +1,90 @@
+"""Members of a tenant: who they are, in which roles, where they signed in."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from apps.core.context import Context
+from apps.core.errors import InvalidInput, NotFound
+from apps.core.scope import require_tenant_id
+from apps.identity import selectors as people
+from apps.identity import services as identity
+from apps.identity.types import MembershipInfo, Role
+from apps.portal import attempts, door, figures
+from apps.portal.forms import RolesForm
+from apps.portal.types import Crumb
+
+
+@door.tenant_page("identity.member.read", "members")
+def members(request: HttpRequest, ctx: Context) -> HttpResponse:
+    """The members of the tenant, by address."""
+    found = [one for one in people.members(ctx) if one.active]
+    return render(request, "portal/members.html", {"members": found, "slug": ctx.tenant_slug})
+
+
+def _member(ctx: Context, user_id: UUID) -> MembershipInfo:
+    found = people.membership(user_id, require_tenant_id())
+    if found is None:
+        raise NotFound("no such member")
+    return found
+
+
+@door.tenant_page("identity.member.read", "members")
+def member(request: HttpRequest, ctx: Context, user_id: UUID) -> HttpResponse:
+    """One member: roles, and the newest attempts to sign in for those who manage sessions."""
+    found = _member(ctx, user_id)
+    mine = identity.grantable(ctx)
+    manage = door.may(ctx, "identity.member.manage") and found.roles <= mine
+    may_sessions = door.may(ctx, "identity.session.manage")
+    choices = [(role.value, role.value) for role in Role if role in mine]
+    return render(
+        request,
+        "portal/member.html",
+        {
+            "member": found,
+            "manage": manage,
+            "form": RolesForm(initial={"roles": sorted(found.roles)}, choices=choices),
+            "may_sessions": may_sessions,
+            "attempts": attempts.lines(people.sign_ins_of_member(ctx, user_id)) if may_sessions else [],
+            "crumbs": (Crumb("Members", reverse("portal:members", args=[ctx.tenant_slug])),),
+            "slug": ctx.tenant_slug,
+        },
+    )
+
+
+def _back(ctx: Context, user_id: UUID) -> HttpResponse:
+    return HttpResponseRedirect(reverse("portal:member", args=[ctx.tenant_slug, user_id]))
+
+
+@require_POST
+@door.tenant_page("identity.member.manage", "members")
+def change_roles(request: HttpRequest, ctx: Context, user_id: UUID) -> HttpResponse:
+    """Give a member other roles, within what the viewer may give and take."""
+    form = RolesForm(request.POST, choices=[(role.value, role.value) for role in Role])
+    if not form.is_valid():
+        raise InvalidInput("one of these roles is unknown", field="roles")
+    identity.change_roles(ctx, user_id=user_id, roles=frozenset(form.cleaned_data["roles"]))
+    messages.success(request, "The roles are changed. They hold from the next request on.")
+    return _back(ctx, user_id)
+
+
+@require_POST
+@door.tenant_page("identity.member.manage", "members")
+def remove(request: HttpRequest, ctx: Context, user_id: UUID) -> HttpResponse:
+    """End a membership at once."""
+    identity.remove_member(ctx, user_id=user_id)
+    messages.success(request, "The member is removed. Nothing of this tenant is open to them any more.")
+    return HttpResponseRedirect(reverse("portal:members", args=[ctx.tenant_slug]))
+
+
+@require_POST
+@door.tenant_page("identity.session.manage", "members")
+def sign_out(request: HttpRequest, ctx: Context, user_id: UUID) -> HttpResponse:
+    """Sign a member out everywhere."""
+    ended = identity.end_member_sessions(ctx, user_id=user_id)
+    messages.success(request, f"{figures.plural(ended, 'session')} ended.")
+    return _back(ctx, user_id)
