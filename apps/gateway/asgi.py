@@ -10,11 +10,12 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from apps.core import telemetry
+from apps.core import conf, telemetry
 from apps.gateway import arrivals
 from apps.gateway.engine import Engine
 from apps.gateway.graphql_http import GraphQLHttp
 from apps.gateway.schema import schema
+from apps.gateway.sdl import released_documents
 from apps.gateway.ws_app import GraphQLSocket
 
 log = telemetry.get_logger("apps.gateway.access")
@@ -30,7 +31,9 @@ SOCKET_PATHS = frozenset({"/graphql/ws", "/graphql"})
 @cache
 def engine() -> Engine:
     """Return this process's GraphQL engine."""
-    return Engine(schema.graphql_schema)
+    return Engine(
+        schema.graphql_schema, safelist=released_documents(), safelist_only=conf.get().flag("IG_PERSISTED_ONLY")
+    )
 
 
 def graphql() -> GraphQLHttp:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -16,19 +17,22 @@ from graphql.pyutils import Path
 from opentelemetry.trace import get_current_span
 
 from apps.core.context import Context
+from apps.core.errors import PersistedOnly
 from apps.core.telemetry import tracer
 from apps.gateway import measures, store
 from apps.gateway.answers import Outcome
 from apps.gateway.call import Call
 from apps.gateway.documents import Document, DocumentCache, Problem
-from apps.gateway.graphql_errors import format_coercion, format_error
+from apps.gateway.graphql_errors import format_coercion, format_error, format_refusal
 from apps.gateway.limits import Limits, cost_of
 from apps.gateway.parameters import Parameters
 from apps.gateway.plans import Plan, compiled
+from apps.gateway.safelist import Safelist
 
 tracing = tracer(__name__)
 
 EXECUTION_SECONDS = 15.0
+_NAMED = re.compile(r"\b(?:query|mutation|subscription)\s+([A-Za-z_]\w*)")
 MAX_COSTS = 100  # kept per document
 MAX_ROWS = 1_000  # the largest page that any list gives
 
@@ -83,18 +87,69 @@ def _not_run(*errors: dict[str, Any], status: int | None = None) -> Outcome:
 class Engine:
     """One schema with its documents. It lives on one event loop."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: Limits | None = None,
+        *,
+        safelist: Safelist | None = None,
+        safelist_only: bool = False,
+    ) -> None:
         self.schema = schema
         self.limits = limits or Limits()
         self.documents = DocumentCache(schema, self.limits)
+        self.safelist, self.safelist_only = safelist or Safelist(), safelist_only
+        for text in self.safelist.by_text:
+            self.documents.get(text)
 
     async def text_of(self, parameters: Parameters, ctx: Context) -> str | Outcome:
-        """Return the document's text: as sent, or as registered under its hash (Apollo's automatic persisted queries).
+        """Return the document's text: as sent, as the release's own under an id or hash, or as registered under its hash
+        (Apollo's automatic persisted queries).
 
-        A text that comes with a hash is registered when the hash is right.
+        A text that comes with a hash is registered when the hash is right. Where only the safelist runs, whatever is not
+        on it is refused, and the refusal says what was asked for.
         """
+        text = await self._text_of(parameters, ctx)
+        if isinstance(text, str) and self.safelist_only and text not in self.safelist.by_text:
+            return self._not_listed(text, parameters)
+        return text
+
+    def _not_listed(self, text: str, parameters: Parameters) -> Outcome:
+        digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        meant = self.safelist.like(parameters.operation_name or _first_name(text))
+        error = PersistedOnly(
+            f"only documents of the safelist run here, and sha256:{digest} is not on it",
+            field="query",
+            mend=f"ask by documentId for {' or '.join(meant)}"
+            if meant
+            else "ask by documentId for one of the safelist",
+        )
+        measures.NOT_LISTED.inc()
+        return _not_run(format_refusal(error), status=error.status)
+
+    async def _text_of(self, parameters: Parameters, ctx: Context) -> str | Outcome:
+        if parameters.document_id is not None:
+            named = self.safelist.named(parameters.document_id)
+            if named is None:
+                return _not_run(
+                    {
+                        "message": f"there is no persisted document {parameters.document_id!r}",
+                        "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND", "field": "documentId"},
+                    }
+                )
+            if parameters.query and parameters.query != named.text:
+                return _not_run(
+                    {
+                        "message": f"query is not the text of {named.id}; send one of them",
+                        "extensions": {"code": "BAD_USER_INPUT", "field": "query"},
+                    },
+                    status=400,
+                )
+            return named.text
         if parameters.sha256 is None:
             return parameters.query
+        if not parameters.query and parameters.sha256 in self.safelist.by_hash:
+            return self.safelist.by_hash[parameters.sha256].text
         tenant = str(ctx.tenant_id or "none")
         if not parameters.query:
             text = await store.load_document(tenant, parameters.sha256)
@@ -148,9 +203,15 @@ class Engine:
 
         The document must have been read before: nobody makes this process parse and validate who was not let in.
         """
-        if parameters.sha256 is not None or not parameters.query:
+        text = parameters.query
+        if parameters.document_id is not None:
+            named = self.safelist.named(parameters.document_id)
+            if named is None or parameters.query:
+                return None
+            text = named.text
+        if parameters.sha256 is not None or not text or (self.safelist_only and text not in self.safelist.by_text):
             return None
-        document = self.documents.known(parameters.query)
+        document = self.documents.known(text)
         if document is None or document.problems or document.node is None:
             return None
         operation = document.operation(parameters.operation_name)
@@ -250,6 +311,12 @@ class Engine:
         info = context.build_resolve_info(definition, nodes, root, Path(None, response_name, root.name))
         arguments = get_argument_values(definition, nodes[0], context.variable_values)
         return definition.subscribe(None, info, **arguments)
+
+
+def _first_name(text: str) -> str | None:
+    """Return the name of the first operation of a text that nobody has parsed."""
+    found = _NAMED.search(text[:2_000])
+    return found[1] if found else None
 
 
 async def _run(context: ExecutionContext, operation: OperationDefinitionNode, root: Any) -> ExecutionResult:

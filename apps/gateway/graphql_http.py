@@ -113,7 +113,7 @@ class GraphQLHttp:
         except IgError as error:
             return answer(outcome_of(error), media_type)
         if outcome is not None:
-            return answer(outcome, media_type, passage.headers)
+            return answer(outcome, media_type, self._headers(passage, early))
         parameters = early or await self.read(scope, receive, headers)
         if isinstance(parameters, BadRequest):
             return answer(refusal(parameters.message, status=400, field=parameters.field), media_type, passage.headers)
@@ -123,7 +123,18 @@ class GraphQLHttp:
                 media_type,
                 passage.headers,
             )
-        return answer(await self.run(parameters, passage, scope["method"]), media_type, passage.headers)
+        outcome = await self.run(parameters, passage, scope["method"])
+        return answer(outcome, media_type, self._headers(passage, parameters))
+
+    def _headers(self, passage: pipeline.Passage, parameters: Any) -> Mapping[str, str]:
+        """Return the rate headers and, for a persisted document, its id with its version tag."""
+        if not isinstance(parameters, Parameters):
+            return passage.headers
+        known = self.engine().safelist
+        document = (
+            known.named(parameters.document_id) if parameters.document_id else known.by_text.get(parameters.query)
+        )
+        return passage.headers if document is None else {**passage.headers, "x-ig-document": document.id}
 
     async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Parameters | BadRequest | None:
         """Return the parameters, what is wrong with them, or None for a body that is too large."""

@@ -24,6 +24,7 @@ OPERATION_SECONDS = Histogram(
     ["kind"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )
+NOT_LISTED = Counter("ig_graphql_not_listed_total", "Documents refused because only the safelist runs")
 REFUSALS = Counter("ig_pipeline_refusals_total", "Requests refused by a stage of the pipeline", ["stage", "code"])
 SOCKETS = Gauge("ig_ws_connections", "Open websocket connections", multiprocess_mode="livesum")
 SOCKET_CLOSES = Counter("ig_ws_closes_total", "Websocket connections closed by the server, by code", ["code"])

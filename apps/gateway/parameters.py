@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 APQ_VERSION = 1
+MAX_DOCUMENT_ID = 200
 
 
 class BadRequest(Exception):
@@ -24,13 +25,15 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """A well-formed request. `query` is empty only when `sha256` names a document that was sent before."""
+    """A well-formed request. `query` is empty only when `sha256` names a document that was sent before, or
+    `document_id` one of the release's own."""
 
     query: str = ""
     operation_name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
     sha256: str | None = None
+    document_id: str | None = None
 
 
 def _name_of(value: Any) -> str:
@@ -75,6 +78,18 @@ def _persisted_hash(extensions: Mapping[str, Any]) -> str | None:
     return sha256
 
 
+def _document_id(raw: Mapping[str, Any]) -> str | None:
+    """Return what `documentId` (or `id`) names, or None without one."""
+    for name in ("documentId", "id"):
+        value = raw.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_DOCUMENT_ID:
+            raise BadRequest(f"{name} must be text of 1 to {MAX_DOCUMENT_ID} characters", field=name)
+        return value
+    return None
+
+
 def from_map(raw: Any) -> Parameters:
     """Return the parameters that a JSON value describes.
 
@@ -86,21 +101,23 @@ def from_map(raw: Any) -> Parameters:
         raise BadRequest(f"the body is {_name_of(raw)}; it must be a map with 'query'")
     extensions = _optional_map(raw, "extensions")
     sha256 = _persisted_hash(extensions)
+    document_id = _document_id(raw)
     query = raw.get("query")
-    if query is None and sha256 is not None:
+    named = sha256 is not None or document_id is not None
+    if query is None and named:
         query = ""
     if query is None:
         raise BadRequest("query is missing", field="query")
     if not isinstance(query, str):
         raise BadRequest(f"query is {_name_of(query)}; it must be a string", field="query")
-    if not query and sha256 is None:
+    if not query and not named:
         raise BadRequest("query is empty", field="query")
     operation_name = raw.get("operationName")
     if operation_name is not None and not isinstance(operation_name, str):
         raise BadRequest(
             f"operationName is {_name_of(operation_name)}; it must be a string or null", field="operationName"
         )
-    return Parameters(query, operation_name or None, _optional_map(raw, "variables"), extensions, sha256)
+    return Parameters(query, operation_name or None, _optional_map(raw, "variables"), extensions, sha256, document_id)
 
 
 def from_body(body: bytes) -> Parameters:
@@ -125,7 +142,7 @@ def from_query_string(query_string: bytes) -> Parameters:
     except ValueError:
         raise BadRequest("the address is not a valid query string in UTF-8") from None
     for name, text in pairs:
-        if name not in {"query", "operationName", "variables", "extensions"}:
+        if name not in {"query", "operationName", "variables", "extensions", "documentId", "id"}:
             continue
         if name in raw:
             raise BadRequest(f"{name} is given twice", field=name)

@@ -295,8 +295,9 @@ def _wrong_with(payload: Any) -> str | None:
     extensions = payload.get("extensions")
     if extensions is not None and not isinstance(extensions, dict):
         return "payload.extensions must be a map or null"
-    query = payload.get("query")
-    if not isinstance(query, str) or not (query or (extensions or {}).get("persistedQuery")):
+    named = payload.get("documentId") or payload.get("id") or (extensions or {}).get("persistedQuery")
+    query = payload.get("query", "" if named else None)
+    if not isinstance(query, str) or not (query or named):
         return "payload.query must be a string"
     if payload.get("operationName") is not None and not isinstance(payload["operationName"], str):
         return "payload.operationName must be a string or null"

@@ -109,7 +109,7 @@ def run(*arguments: str) -> tuple[int, Any]:
 
 def test_the_present_schema_keeps_what_was_released() -> None:
     assert released_file().exists()
-    assert run() == (0, {"passes": True, "changes": run()[1]["changes"], "deprecations": []})
+    assert run() == (0, {"passes": True, "changes": run()[1]["changes"], "deprecations": [], "documents": []})
 
 
 def test_the_command_tells_what_is_wrong(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """`manage.py schema`: prints the schema's SDL, writes it, checks it, and holds changes against the last release.
 
 `--write` puts it into `schema.graphql`; `--check` compares with that file; `--gate` compares with the schema of the last
-release (or OLD with NEW, two files) and exits 1 for a breaking change that no deprecation window allows.
+release (or OLD with NEW, two files) and exits 1 for a breaking change that no deprecation window allows, and for a
+persisted document that would not run any more. `--write` and `--check` mean `persisted.json` too.
 """
 
 import difflib
@@ -16,7 +17,8 @@ from graphql import GraphQLError, GraphQLSchema, build_schema
 
 from apps.core.clock import utc_now
 from apps.gateway.compatibility import Severity, compare, refused, unannounced
-from apps.gateway.sdl import present_sdl, released_file
+from apps.gateway.persisted import manifest, problems
+from apps.gateway.sdl import documents_folder, present_sdl, released_documents, released_file
 
 
 class Command(BaseCommand):
@@ -42,7 +44,9 @@ class Command(BaseCommand):
         sdl = present_sdl()
         if options["write"]:
             committed.write_text(sdl, encoding="utf-8")
-            self._say(options, {"written": committed.name}, f"wrote {committed.name}")
+            manifest_file().write_text(_manifest(), encoding="utf-8")
+            names = [committed.name, manifest_file().name]
+            self._say(options, {"written": names}, f"wrote {' and '.join(names)}")
         elif options["check"]:
             kept = committed.read_text(encoding="utf-8") if committed.exists() else ""
             difference = list(
@@ -55,6 +59,9 @@ class Command(BaseCommand):
                 raise CommandError(
                     "schema.graphql is not the present schema; run manage.py schema --write", returncode=1
                 )
+            if not manifest_file().exists() or manifest_file().read_text(encoding="utf-8") != _manifest():
+                self._say(options, {"equal": False, "difference": []}, "persisted.json is not what the documents say")
+                raise CommandError("persisted.json is old; run manage.py schema --write", returncode=1)
             self._say(options, {"equal": True}, "schema.graphql is the present schema")
         else:
             self._say(options, {"sdl": sdl}, sdl.rstrip("\n"))
@@ -70,6 +77,7 @@ class Command(BaseCommand):
         before, after = _read(old), _read(new)
         changes = compare(before, after, today)
         shut, unsaid = refused(changes), unannounced(after)
+        broken = problems(released_documents(), new.read_text(encoding="utf-8")) if not options["files"] else []
         lines = [
             f"{change.severity.value:9} {'' if change.allowed else 'REFUSED '}{change.description}"
             + (f" ({change.why})" if change.why else "")
@@ -80,17 +88,27 @@ class Command(BaseCommand):
         self._say(
             options,
             {
-                "passes": not shut and not unsaid,
+                "passes": not shut and not unsaid and not broken,
                 "changes": [change.as_document() for change in changes],
                 "deprecations": unsaid,
+                "documents": broken,
             },
-            "\n".join([*lines, *unsaid, said]),
+            "\n".join([*lines, *unsaid, *broken, said]),
         )
-        if shut or unsaid:
-            raise CommandError(f"{len(shut) + len(unsaid)} refused", returncode=1)
+        if shut or unsaid or broken:
+            raise CommandError(f"{len(shut) + len(unsaid) + len(broken)} refused", returncode=1)
 
     def _say(self, options: dict[str, Any], result: dict[str, Any], words: str) -> None:
         self.stdout.write(json.dumps(result) if options["json"] else words)
+
+
+def manifest_file() -> Path:
+    """Return where the list of persisted documents stands."""
+    return documents_folder() / "persisted.json"
+
+
+def _manifest() -> str:
+    return json.dumps(manifest(released_documents()), indent=2) + "\n"
 
 
 def _read(path: Path) -> GraphQLSchema:
