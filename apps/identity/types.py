@@ -221,3 +221,8 @@ class IssuerInfo:
     active: bool
     created_at: datetime
     revoked: frozenset[bytes] = frozenset()
+
+    @property
+    def ref(self) -> str:
+        """The id as text, for ids in pages."""
+        return str(self.id)

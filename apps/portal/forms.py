@@ -187,3 +187,31 @@ class RolesForm(forms.Form):
         field = self.fields["roles"]
         if isinstance(field, forms.MultipleChoiceField):
             field.choices = choices
+
+
+class IssuerForm(forms.Form):
+    """An identity provider to trust."""
+
+    name = forms.CharField(label="Name", max_length=120)
+    issuer = forms.CharField(label="Issuer", max_length=500, help_text="The iss of its tokens, letter for letter.")
+    jwks_url = forms.CharField(label="Address of its key set", max_length=500, help_text="Starts with https://.")
+    role_claim = forms.CharField(label="Claim with roles", max_length=120, initial="roles")
+    role_map = forms.CharField(
+        label="Roles",
+        max_length=10_000,
+        help_text="A line for each value of the claim, such as: graph-readers = reader",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+
+    use_required_attribute = False
+
+    def clean_role_map(self) -> dict[str, str]:
+        """Return the map. Says which line cannot be read."""
+        found: dict[str, str] = {}
+        for line in str(self.cleaned_data["role_map"]).splitlines():
+            value, equals, role = [part.strip() for part in line.rpartition("=")]
+            if line.strip() and not (value and equals and role):
+                raise forms.ValidationError(f"“{line[:60]}” is not of the form: value = role")
+            if line.strip():
+                found[value] = role
+        return found

@@ -26,12 +26,15 @@ MEMBERS = Page(
     "members", "Members", "users-round", "identity.member.read", "m", "who is in this tenant, in which roles"
 )
 KEYS = Page("keys", "API keys", "key-round", "identity.key.read", "k", "machines that act here, what they may do")
+ISSUERS = Page(
+    "issuers", "Identity providers", "shield-check", "identity.issuer.manage", "p", "whose tokens this tenant trusts"
+)
 
 SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     ("Explore", (HOME, ENTITIES)),
     ("Bring in", (IMPORTS,)),
     ("Prove", (LEDGER,)),
-    ("Administer", (MEMBERS, KEYS)),
+    ("Administer", (MEMBERS, KEYS, ISSUERS)),
 )
 PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
 

@@ -29,7 +29,7 @@ def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:
 @pytest.mark.parametrize(
     ("role", "sees"),
     [
-        ("owner", ["home", "entities", "imports", "ledger", "members", "keys"]),
+        ("owner", ["home", "entities", "imports", "ledger", "members", "keys", "issuers"]),
         ("analyst", ["home", "entities", "imports", "ledger"]),
         ("reader", ["home", "entities"]),
         ("developer", ["home", "entities", "imports", "keys"]),
