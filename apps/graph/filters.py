@@ -191,7 +191,9 @@ def _compare(plan: Plan, name: str, operator: str, value: Any) -> None:
     if operator == "exists":
         if not isinstance(value, bool):
             raise _wrong(name, "`exists` needs true or false")
-        if type_ == "text":
+        if name in _TAGS and not value:
+            plan.tags.append([f"{_TAGS[name]}:"])
+        elif type_ == "text":
             plan.where.append(f"{column} > ''" if value else f"{column} = ''")
         elif not value:
             plan.where.append("false")

@@ -19,11 +19,11 @@ def test_from_sign_in_to_a_live_change(
     page.get_by_role("link", name="Sign in to your tenant").click()
     page.get_by_label("E-mail address").fill(account[0])
     page.get_by_label("Password").fill("not the password")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     one.trouble.clear()  # the browser logs the refusal's status
     page.get_by_label("Password").fill(account[1])
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Test tenant")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Entities").click()
     page.get_by_role("searchbox").press_sequentially("auro")
@@ -99,7 +99,7 @@ def test_everything_but_live_works_without_scripts(tab: OpenTab, things: Things,
     page = tab(java_script_enabled=False).open("/login/").page
     page.get_by_label("E-mail address").fill(account[0])
     page.get_by_label("Password").fill(account[1])
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("link", name="Entities", exact=True).first.click()
     page.get_by_role("searchbox").fill("nordlicht")
     page.get_by_role("button", name="Search").click()
