@@ -137,7 +137,7 @@ def _write(
                 del pending[key]
                 continue
             planned[key] = _Planned(
-                found[0].id if found else new_id(),
+                new_id(),
                 found[0].version + 1 if found else 1,
                 source_id,
                 target_id,
@@ -148,6 +148,7 @@ def _write(
             )
         for row_id, kind, edge, version, created_before in _upsert(tenant_id, now, planned):
             plan = written[(kind, edge)] = planned[(kind, edge)]
+            plan.created = plan.created or row_id == plan.id  # it was deleted since it was read
             plan.id = row_id
             rows[pending.pop((kind, edge))] = _row(plan, kind, version, created_before or now, now)
         lock = True

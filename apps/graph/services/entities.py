@@ -27,7 +27,11 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Planned:
-    """A row to be written: id, version after the write, merged contents and their hash."""
+    """A row to be written: id, version after the write, merged contents and their hash.
+
+    The id is a new one until the row stands; a row that is there keeps its own. Offering that one would fail now and then:
+    while others update the row, PostgreSQL may find its id in the way before it sees the conflict of keys.
+    """
 
     id: UUID
     version: int
@@ -97,7 +101,7 @@ def _write(
                 unchanged += 1
                 del pending[key]
             elif found:
-                planned[key] = _Planned(found[0].id, found[0].version + 1, contents, digest, False)
+                planned[key] = _Planned(new_id(), found[0].version + 1, contents, digest, False)
             else:
                 planned[key] = _Planned(new_id(), 1, contents, digest, True)
         if atomic and errors:
@@ -105,6 +109,7 @@ def _write(
         for row_id, kind, external_id, version, created_before in _upsert(ctx, tenant_id, now, planned):
             key = (kind, external_id)
             plan = written[key] = planned[key]
+            plan.created = plan.created or row_id == plan.id  # it was deleted since it was read
             plan.id = row_id
             rows[pending.pop(key)] = _row(plan, kind, external_id, version, created_before or now, now, ctx.region)
         # Whoever is still pending was changed by another transaction meanwhile: look again, holding the rows.
