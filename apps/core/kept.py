@@ -37,7 +37,7 @@ _lock = threading.Lock()
 
 
 class Kept(Generic[K, V]):
-    """Values by key, each kept for at most `seconds`, the `most` last used ones. None is never kept.
+    """Values by key, each kept for at most `seconds`, the `most` that were read last. None is never kept.
 
     `name` is the same in all processes; keys are told apart by their text.
     """
