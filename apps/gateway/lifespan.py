@@ -10,6 +10,7 @@ from apps.core.metrics import forget_ended_processes
 from apps.core.telemetry import get_logger, start_tracing, stop_tracing
 from apps.gateway import store
 from apps.gateway.pools import sample_pools
+from apps.identity import services as identity
 
 log = get_logger(__name__)
 
@@ -26,7 +27,8 @@ async def _sample() -> None:
         await asyncio.sleep(SAMPLE_EVERY_S)
 
 
-def _close_pools() -> None:
+def _leave_database() -> None:
+    identity.flush_key_uses()
     for connection in connections.all():
         connection.close()
         if hasattr(connection, "close_pool"):
@@ -57,7 +59,7 @@ class Lifespan:
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
         await store.client().aclose()
-        await asyncio.to_thread(_close_pools)
+        await asyncio.to_thread(_leave_database)
         try:
             async with asyncio.timeout(FLUSH_WITHIN_S):
                 await asyncio.to_thread(stop_tracing)

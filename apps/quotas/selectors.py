@@ -4,17 +4,19 @@ import time
 from threading import Lock
 from uuid import UUID
 
-from django.db.models import Q
-
 from apps.core.clock import utc_now
 from apps.core.context import Context
 from apps.core.scope import tenant_scope
+from apps.core.statements import run_prepared
 from apps.quotas.headers import rate_headers
 from apps.quotas.models import Override
 from apps.quotas.plans import LOWEST, limit_of
 from apps.quotas.types import Limit, Measure
 from apps.tenants.selectors import by_id
 
+_HELD = """
+select measure, rate_per_s, burst from quotas_override where tenant_id = %s and (until is null or until > %s)
+"""
 KEPT_S = 5.0
 _kept: dict[UUID, tuple[float, dict[Measure, Limit]]] = {}
 _lock = Lock()
@@ -24,8 +26,8 @@ def _read(tenant_id: UUID) -> dict[Measure, Limit]:
     tenant = by_id(tenant_id)
     limits = {measure: limit_of(tenant.plan if tenant else LOWEST, measure) for measure in Measure}
     with tenant_scope(tenant_id):
-        for row in Override.objects.filter(Q(until=None) | Q(until__gt=utc_now())):
-            limits[Measure(row.measure)] = Limit(row.rate_per_s, row.burst)
+        for measure, rate_per_s, burst in run_prepared("default", _HELD, (tenant_id, utc_now())):
+            limits[Measure(measure)] = Limit(rate_per_s, burst)
     return limits
 
 

@@ -6,9 +6,14 @@ from django.db.models import Count
 
 from apps.core.kept import Kept
 from apps.core.scope import system_scope
+from apps.core.statements import run_prepared
 from apps.tenants.models import Tenant
 from apps.tenants.types import TenantInfo, TenantStatus
 
+# Asked by the first request of each caller, so it is worth a prepared statement.
+_FIND = """
+select id, slug, name, home_region, allowed_regions, isolation_tier, status, plan from tenants_tenant where id = %s
+"""
 TENANTS: Kept[UUID, TenantInfo] = Kept("tenants.tenant")
 
 
@@ -37,8 +42,11 @@ def by_id(tenant_id: UUID) -> TenantInfo | None:
 
     def read() -> TenantInfo | None:
         with system_scope("tenants.resolve"):
-            row = Tenant.objects.filter(id=tenant_id).first()
-        return _info(row) if row else None
+            found = run_prepared("system", _FIND, (tenant_id,))
+        if not found:
+            return None
+        key, slug, name, home, regions, *rest = found[0]
+        return TenantInfo(key, slug, name, home, tuple(regions), *rest)
 
     return TENANTS.get(tenant_id, read)
 

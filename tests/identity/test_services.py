@@ -103,6 +103,7 @@ def test_a_key_acts_in_its_tenant_with_its_scope(tenant: TenantKit) -> None:
         frozenset({"analyst"}),
         frozenset({"writer"}),
     )
+    services.flush_key_uses()
     [info] = selectors.api_keys(tenant.ctx)
     assert info.last_used_at is not None
 

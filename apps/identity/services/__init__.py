@@ -14,7 +14,13 @@ from apps.identity.services.factors import (
     ways_of,
 )
 from apps.identity.services.granting import grantable, require_grantable
-from apps.identity.services.machines import authenticate_token, create_api_key, revoke_api_key, rotate_api_key
+from apps.identity.services.machines import (
+    authenticate_token,
+    create_api_key,
+    flush_key_uses,
+    revoke_api_key,
+    rotate_api_key,
+)
 from apps.identity.services.members import add_member, change_roles, create_user, enter_as_member, remove_member
 from apps.identity.services.passkeys import (
     begin_assertion,
@@ -51,6 +57,7 @@ __all__ = [
     "finish_app",
     "finish_assertion",
     "finish_registration",
+    "flush_key_uses",
     "grantable",
     "has_second_factor",
     "is_recent",

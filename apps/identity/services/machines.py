@@ -1,5 +1,6 @@
 """Verbs of machines: API keys, and who holds one."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from apps.core.context import Actor, ActorKind, Context
 from apps.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from apps.core.kept import Kept
 from apps.core.scope import system_scope
-from apps.identity import keys, selectors
+from apps.core.statements import run_prepared
+from apps.identity import key_uses, keys, selectors
 from apps.identity.events import ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated
 from apps.identity.models import ApiKey
 from apps.identity.services.entering import into
@@ -21,8 +23,23 @@ from apps.identity.types import SCOPE_ROLES, ApiKeyInfo, KeyScope, NewApiKey
 from apps.tenants.selectors import by_id
 
 OVERLAP, LONGEST_OVERLAP = timedelta(days=1), timedelta(days=30)
-LAST_USED_EVERY = timedelta(minutes=1)
-KEYS: Kept[str, ApiKey] = Kept("identity.key")
+_FIND = "select id, tenant_id, name, digest, scope, expires_at, revoked_at from identity_apikey where prefix = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What authentication asks of a key."""
+
+    id: UUID
+    tenant_id: UUID
+    name: str
+    digest: bytes
+    scope: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+KEYS: Kept[str, _Held] = Kept("identity.key")
 
 
 def create_api_key(ctx: Context, *, name: str, scope: str, expires_at: datetime | None = None) -> NewApiKey:
@@ -103,27 +120,30 @@ def authenticate_token(ctx: Context, token: str) -> Context:
         raise Unauthenticated("the credentials are not valid", reason="form")
     prefix, secret = parts
 
-    def read() -> ApiKey | None:
+    def read() -> _Held | None:
         with system_scope("identity.authenticate"):
-            return ApiKey.objects.filter(prefix=prefix).first()
+            found = run_prepared("system", _FIND, (prefix,))
+        return _Held(*found[0]) if found else None
 
     row = KEYS.get(prefix, read)
     reason = _refusal(row, secret, ctx.now)
     if row is None or reason:
         raise Unauthenticated("the credentials are not valid", reason=reason)
-    if row.last_used_at is None or ctx.now - row.last_used_at > LAST_USED_EVERY:
-        row.last_used_at = ctx.now
-        with system_scope("identity.authenticate"):
-            ApiKey.objects.filter(id=row.id).update(last_used_at=ctx.now)
-    tenant = by_id(row.tenant_id) if row.tenant_id else None
+    tenant = by_id(row.tenant_id)
     if tenant is None:
         raise Unauthenticated("the credentials are not valid", reason="tenant")
+    key_uses.note(row.id, ctx.now)
     found = into(ctx, tenant, SCOPE_ROLES[row.scope], Actor(ActorKind.API_KEY, str(row.id), row.name))
     return found.but(scopes=frozenset({row.scope}))
 
 
-def _refusal(row: ApiKey | None, secret: str, now: datetime) -> str:
-    if row is None or not keys.holds(secret, bytes(row.digest)):
+def flush_key_uses() -> int:
+    """Write now when keys were used last, as the end of a process does; return how many rows changed."""
+    return key_uses.flush()
+
+
+def _refusal(row: _Held | None, secret: str, now: datetime) -> str:
+    if row is None or not keys.holds(secret, row.digest):
         return "unknown"
     if row.revoked_at is not None:
         return "revoked"
