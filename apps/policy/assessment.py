@@ -7,9 +7,8 @@ that is missing (`device_trusted` None) is no reason to refuse: not every identi
 from datetime import datetime, timedelta
 
 from apps.core.context import SessionFacts
+from apps.identity.types import STEP_UP_FRESHNESS
 from apps.policy.types import Assessment, Risk
-
-STEP_UP_FRESHNESS = timedelta(minutes=15)
 
 
 def is_fresh(second_factor_at: datetime | None, now: datetime) -> bool:
