@@ -24,6 +24,7 @@ from apps.gateway.doors import App, HttpDoors  # noqa: E402
 from apps.gateway.edge import Edge  # noqa: E402
 from apps.gateway.handler import Handler  # noqa: E402
 from apps.gateway.lifespan import Lifespan  # noqa: E402
+from apps.policy import services as policy  # noqa: E402
 
 HTTP_DOORS: dict[str, App] = {
     "/graphql": graphql.graphql(),
@@ -36,6 +37,6 @@ application = ProtocolTypeRouter(
     {
         "http": Edge(HttpDoors(HTTP_DOORS, otherwise=Handler())),
         "websocket": graphql.Sockets(),
-        "lifespan": Lifespan(warm=[graphql.engine]),
+        "lifespan": Lifespan(warm=[graphql.engine, policy.warm]),
     }
 )

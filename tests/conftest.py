@@ -32,6 +32,7 @@ from apps.core.ids import new_id  # noqa: E402
 from apps.core.scope import no_scope, tenant_scope  # noqa: E402
 from apps.identity import services as identity  # noqa: E402
 from apps.ledger.sequencer import Sequencer  # noqa: E402
+from apps.policy import services as policy  # noqa: E402
 from apps.tenants import services as tenancy  # noqa: E402
 from apps.tenants.types import TenantInfo  # noqa: E402
 
@@ -43,6 +44,7 @@ def _database(django_db_blocker: Any) -> Iterator[None]:
     """Let every test use the databases: it works in tenants of its own."""
     with django_db_blocker.unblock():
         yield
+        policy.close_log()
     for connection in connections.all(initialized_only=True):
         connection.close()
         if hasattr(connection, "close_pool"):

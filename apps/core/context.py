@@ -41,7 +41,10 @@ ANONYMOUS = Actor(ActorKind.ANONYMOUS)
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What is known of the session: when it was authenticated, by which factors, and what zero trust sees."""
+    """What is known of the session: when it was authenticated, by which factors, and what zero trust sees.
+
+    `country` is an ISO 3166-1 alpha-2 code, empty when nobody who is believed said one.
+    """
 
     id: str = ""
     authenticated_at: datetime | None = None
@@ -49,6 +52,7 @@ class SessionFacts:
     ip: str = ""
     device_trusted: bool | None = None
     risk: str = "low"
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ MEDIA_TYPE = "application/problem+json"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 # Which details of a refusal callers are told. The others (why credentials do not hold) are for the log only.
-TOLD = frozenset({"action", "rule", "signal", "limit", "bound", "expected", "current", "problems", "reason_code"})
+TOLD = frozenset(
+    {"action", "rule", "signal", "limit", "bound", "expected", "current", "problems", "reason_code", "decision"}
+)
 
 STATUS_CODES: dict[int, tuple[str, str]] = {
     400: ("BAD_USER_INPUT", "Invalid input"),
@@ -74,6 +76,8 @@ def headers_of(error: IgError) -> dict[str, str]:
         headers["WWW-Authenticate"] = 'Bearer realm="intelgraph"'
     if isinstance(error, StepUpRequired):
         headers["WWW-Authenticate"] = 'Bearer realm="intelgraph", error="insufficient_user_authentication"'
+        max_age = error.details.get("max_age")
+        headers["WWW-Authenticate"] += f', max_age="{max_age}"' if max_age else ""
     if isinstance(error, RateLimited):
         headers.setdefault("Retry-After", str(max(1, ceil(error.retry_after_s))))
     return headers

@@ -26,6 +26,7 @@ SYSTEM_SCOPES: dict[str, str] = {
     "vault.keys": "make, rotate and publish the platform's keys, sign checkpoints",
     "graph.projection": "project every tenant's graph",
     "connectors.sweep": "find jobs whose worker died",
+    "policy.decisions": "write the log of decisions, read fences and signals of the tenant that a caller enters",
     "portal.admin": "platform staff at work in the admin",
     "core.metrics": "measure queues and backlogs",
     "demo.load": "load the demo",

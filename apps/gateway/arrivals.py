@@ -8,11 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from apps.core import conf
-from apps.core.client import client_of
+from apps.core.client import client_of, surroundings
+from apps.core.context import SessionFacts
 from apps.core.ids import new_id
 from apps.gateway.origin import may_open
 from apps.gateway.pipeline import Arrival
 
+NOTHING = SessionFacts()
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 
 
@@ -38,9 +40,14 @@ def session_key_of(headers: Mapping[str, str]) -> str:
     return morsel.value if morsel else ""
 
 
+def peer_of(scope: Mapping[str, Any]) -> str:
+    """Return the address that the connection comes from."""
+    return str((scope.get("client") or ("", 0))[0])
+
+
 def ip_of(scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """Return the client's address: the peer's, or what a trusted proxy says in X-Forwarded-For (its last hop's client)."""
-    return client_of(str((scope.get("client") or ("", 0))[0]), headers.get("x-forwarded-for", ""))
+    return client_of(peer_of(scope), headers.get("x-forwarded-for", ""))
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
@@ -72,6 +79,7 @@ def of_http(scope: Mapping[str, Any], headers: Mapping[str, str]) -> Arrival:
         ip=ip_of(scope, headers),
         request_id=known.get("request_id") or request_id_of(headers),
         trace_id=trace_id_of(headers),
+        around=surroundings(NOTHING, peer_of(scope), headers),
     )
 
 
@@ -87,4 +95,5 @@ def of_socket(scope: Mapping[str, Any], headers: Mapping[str, str], payload: Map
         ip=base.ip,
         request_id=base.request_id,
         trace_id=base.trace_id,
+        around=base.around,
     )

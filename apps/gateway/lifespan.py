@@ -11,6 +11,7 @@ from apps.core.telemetry import get_logger, start_tracing, stop_tracing
 from apps.gateway import store
 from apps.gateway.pools import sample_pools
 from apps.identity import services as identity
+from apps.policy import services as policy
 
 log = get_logger(__name__)
 
@@ -29,6 +30,7 @@ async def _sample() -> None:
 
 def _leave_database() -> None:
     identity.flush_key_uses()
+    policy.close_log()
     for connection in connections.all():
         connection.close()
         if hasattr(connection, "close_pool"):

@@ -7,7 +7,7 @@ Stages block (they read rows): doors on the event loop run them in the thread po
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,8 @@ class Arrival:
     """What a door knows of a request before anyone has looked at it.
 
     `authorization` is the value of that header (or of `connection_init`), `session_key` that of the session cookie,
-    `tenant` the slug or id asked for (empty: the key's own, or the person's only one).
+    `tenant` the slug or id asked for (empty: the key's own, or the person's only one), `around` what a trusted proxy says
+    of place, device and risk.
     """
 
     authorization: str = ""
@@ -48,6 +49,7 @@ class Arrival:
     ip: str = ""
     request_id: str = ""
     trace_id: str = ""
+    around: SessionFacts = field(default_factory=SessionFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def identify(passage: Passage) -> Passage:
     ctx = passage.ctx.but(
         request_id=arrival.request_id,
         trace_id=arrival.trace_id,
-        session=SessionFacts(ip=arrival.ip),
+        session=replace(arrival.around, ip=arrival.ip),
         purpose=_purpose(arrival.purpose),
     )
     if arrival.authorization:

@@ -1,5 +1,6 @@
 """The portal's session cookie as credentials: the account behind it and what is known of the session."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from apps.core.context import Actor, ActorKind, Context, SessionFacts
+from apps.core.context import Actor, ActorKind, Context
 from apps.core.scope import system_scope
 
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
@@ -40,11 +41,11 @@ def restore(ctx: Context, session_key: str) -> tuple[Context, AbstractBaseUser |
         user = get_user(SimpleNamespace(session=session, META={}))  # type: ignore[arg-type]
         if not isinstance(user, AbstractBaseUser) or not user.is_active:
             return ctx, None
-        facts = SessionFacts(
+        facts = replace(
+            ctx.session,
             id=session_key[:8],
             authenticated_at=_moment(session.get(AUTHENTICATED_AT)),
             second_factor_at=_moment(session.get(SECOND_FACTOR_AT)),
-            ip=ctx.session.ip,
         )
     person = ctx.but(
         actor=Actor(ActorKind.USER, str(user.pk), user.get_username()),

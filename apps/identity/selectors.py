@@ -135,3 +135,9 @@ def sign_ins_of(user: User, *, limit: int = 50) -> list[SignInInfo]:
 def sign_ins_of_member(ctx: Context, user_id: UUID, *, limit: int = 50) -> list[SignInInfo]:
     """Return the newest attempts to sign in of a member of the tenant in scope; of others there are none to see."""
     return [_attempt(row) for row in SignIn.objects.filter(user_id=user_id).order_by("-at")[:limit]]
+
+
+def member_by_email(email: str) -> UUID | None:
+    """Return the account of the active member with that address in the tenant in scope, or None."""
+    found = Membership.objects.filter(user__email=email.strip().lower(), active=True).values_list("user_id", flat=True)
+    return found.first()

@@ -5,10 +5,11 @@ issuer is looked up inside that tenant; the key's own kind decides the algorithm
 """
 
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -33,6 +34,11 @@ SKEW_S = 60
 LONGEST_S = 24 * 3600
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA", "Ed25519"})
 TYPES = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
+EVENT_TYPES = frozenset({"secevent+jwt", "application/secevent+jwt"})
+"""Security event tokens say what they are (RFC 8417 section 2.3), so that none passes for a token of access."""
+SECOND_FACTORS = frozenset({"mfa", "otp", "hwk", "swk", "fpt", "face", "pin"})
+"""Methods (RFC 8176) that a token counts as a second factor."""
+_COUNTRY = re.compile(r"^[A-Z]{2}$")
 
 
 class TokenRefused(Exception):
@@ -68,7 +74,7 @@ def looks_like_one(token: str) -> bool:
     return token.count(".") == 2
 
 
-def read(token: str) -> Unverified:
+def read(token: str, types: frozenset[str] = TYPES) -> Unverified:
     """Return what a token says of itself. Raises TokenRefused for what is none, and for algorithms that we never take."""
     if len(token) > LARGEST:
         raise TokenRefused("size")
@@ -84,7 +90,7 @@ def read(token: str) -> Unverified:
         raise TokenRefused(f"algorithm {str(algorithm)[:20]}")
     if not isinstance(kid, str) or not 0 < len(kid) <= 256:
         raise TokenRefused("missing kid")
-    if not isinstance(kind, str) or kind.lower() not in TYPES:
+    if not isinstance(kind, str) or kind.lower() not in types:
         raise TokenRefused("type")
     issuer, audience = claims.get("iss"), claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
@@ -125,6 +131,66 @@ def verify(token: str, said: Unverified, *, known: KnownKey, audience: str, now:
     if expires - at > LONGEST_S + SKEW_S:
         raise TokenRefused("lives too long")
     return Verified(subject, expires + SKEW_S, claims, digest_of(token, claims.get("jti")))
+
+
+def verify_event(token: str, said: Unverified, *, known: KnownKey, audience: str, now: datetime) -> Mapping[str, Any]:
+    """Return the claims of a security event token whose signature, issuer and audience hold. Raises TokenRefused.
+
+    Such tokens tell what happened and do not expire (RFC 8417 section 2.2).
+    """
+    if said.algorithm not in known.algorithms:
+        raise TokenRefused("the key is of another kind than the algorithm")
+    try:
+        claims: dict[str, Any] = jwt.decode(token, known.key, algorithms=[said.algorithm]).claims
+        jwt.JWTClaimsRegistry(
+            now=int(now.timestamp()),
+            leeway=SKEW_S,
+            iss={"essential": True, "value": said.issuer},
+            aud={"essential": True, "value": audience},
+            iat={"essential": True},
+            jti={"essential": True},
+        ).validate(claims)
+    except BadSignatureError:
+        raise TokenRefused("signature") from None
+    except MissingClaimError as error:
+        raise TokenRefused(f"missing {error.claim}") from None
+    except ClaimError as error:
+        raise TokenRefused(error.claim) from None
+    except (JoseError, ValueError, TypeError) as error:
+        raise TokenRefused(type(error).__name__) from None
+    return claims
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a token of access says of the session behind it, for zero trust; what it does not say is as in a session
+    that nothing is known of."""
+
+    id: str
+    authenticated_at: datetime | None = None
+    second_factor_at: datetime | None = None
+    device_trusted: bool | None = None
+    risk: str = "low"
+    country: str = ""
+
+
+def session_of(token: Verified) -> Said:
+    """Return what the claims say: `auth_time` and `amr` (OpenID Connect Core, RFC 8176), and our own `ig_risk` (low,
+    medium, high), `ig_device_trusted` (a boolean), `ig_country` (ISO 3166-1 alpha-2)."""
+    claims = token.claims
+    stamp, methods = claims.get("auth_time"), claims.get("amr")
+    known = isinstance(stamp, int | float) and not isinstance(stamp, bool) and 0 < stamp < 1e11
+    at = datetime.fromtimestamp(stamp, UTC) if known else None  # type: ignore[arg-type]
+    strong = isinstance(methods, list) and any(one in SECOND_FACTORS for one in methods if isinstance(one, str))
+    device, risk, country = claims.get("ig_device_trusted"), claims.get("ig_risk", "low"), claims.get("ig_country")
+    return Said(
+        id=f"token-{token.digest.hex()[:12]}",
+        authenticated_at=at,
+        second_factor_at=at if strong else None,
+        device_trusted=device if isinstance(device, bool) else None,
+        risk=risk if isinstance(risk, str) else "unknown",
+        country=country if isinstance(country, str) and _COUNTRY.match(country) else "",
+    )
 
 
 def digest_of(token: str, jti: object) -> bytes:

@@ -1,49 +1,14 @@
-"""How tagged data is shown to a caller: in clear, altered, or not at all. Pure decisions; no Django.
-
-1. Purpose: data that names purposes is withheld from a read for another purpose. A read that states no purpose (only
-   machines may) reaches such data when it is neither personal nor sensitive.
-2. Data class: what the caller is not cleared for is altered as the data's redaction policy says, masked when it says
-   nothing; sensitive data is withheld.
-"""
+"""The forms in which tagged data is shown: in clear, altered, or not at all. Pure; which form is policy's to say."""
 
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from apps.policy.types import CLEAR, Clearance, DataClass, RedactionPolicy, Tags, Treatment, Visibility
+from apps.policy.types import Treatment
 
 MASKED = "•••"
-_PROTECTED = frozenset({DataClass.PERSONAL.value, DataClass.SENSITIVE.value})
-_KNOWN_CLASSES = frozenset(c.value for c in DataClass)
-_FORMS: Mapping[str, Treatment] = {
-    RedactionPolicy.MASK.value: Treatment.MASK,
-    RedactionPolicy.HASH.value: Treatment.HASH,
-    RedactionPolicy.GENERALISE.value: Treatment.GENERALISE,
-    RedactionPolicy.DROP.value: Treatment.DROP,
-}
 _YEAR = re.compile(r"^(\d{4})-\d{2}(-\d{2})?")
-
-
-def visibility(tags: Tags, clearance: Clearance) -> Visibility:
-    """Return how data with these tags is shown to a caller of this clearance."""
-    if (
-        tags.purposes
-        and clearance.purpose not in tags.purposes
-        and (clearance.purpose or tags.data_class in _PROTECTED)
-    ):
-        return Visibility(Treatment.WITHHOLD, "purpose")
-    if tags.data_class in clearance.data_classes:
-        return CLEAR
-    if tags.data_class == DataClass.SENSITIVE or tags.data_class not in _KNOWN_CLASSES:
-        # A class that no rule names is treated as the most protected: fail closed.
-        known = tags.data_class in _KNOWN_CLASSES
-        return (
-            CLEAR
-            if not known and DataClass.SENSITIVE in clearance.data_classes
-            else Visibility(Treatment.WITHHOLD, "data class")
-        )
-    return Visibility(_FORMS.get(tags.redaction_policy, Treatment.MASK), "data class")
 
 
 def _altered(value: Any, treatment: Treatment, salt: bytes) -> Any:

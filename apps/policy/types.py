@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -90,13 +91,40 @@ CLEAR = Visibility(Treatment.CLEAR)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a caller may do something: the rule that decided, in words, and the clearance to honour on read."""
+    """Whether a caller may do something: the rule that decided, why in words, every rule that matched (`hits`).
+
+    Obligations: the clearance to honour on read, and in what form (`redact`: data class, treatment) the rest is shown.
+    `revision` is the pack's.
+    """
 
     allow: bool
     reason: str
     rule: str
     step_up: bool = False
     clearance: Clearance | None = None
+    hits: tuple[str, ...] = ()
+    redact: tuple[tuple[str, str], ...] = ()
+    revision: str = ""
+
+    @property
+    def outcome(self) -> "Outcome":
+        """The decision in a word."""
+        return Outcome.ALLOW if self.allow else Outcome.STEP_UP if self.step_up else Outcome.DENY
+
+
+class Outcome(StrEnum):
+    """What came of a question to policy."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    STEP_UP = "step_up"
+
+
+class Stage(StrEnum):
+    """Which question was asked."""
+
+    ACCESS = "access"  # may this caller do this action
+    SESSION = "session"  # may this session go on
 
 
 class Risk(StrEnum):
@@ -109,9 +137,47 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The verdict on a session: it may go on, must step up first, or is refused; `signal` says what decided."""
+    """The verdict on a session: it may go on, must step up first, or is refused; `signal` says what decided, `mend`
+    what the person can do about it, `hits` every signal that speaks against it."""
 
     allow: bool
     step_up: bool
     signal: str
     reason: str
+    mend: str = ""
+    hits: tuple[str, ...] = ()
+    revision: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict in a word."""
+        return Outcome.ALLOW if self.allow else Outcome.STEP_UP if self.step_up else Outcome.DENY
+
+
+class SignalKind(StrEnum):
+    """What an identity provider's event is about."""
+
+    RISK = "risk"  # value: a Risk
+    DEVICE = "device"  # value: trusted or untrusted
+    ACCOUNT = "account"  # value: open or disabled
+    SESSION = "session"  # value: ended; sessions begun before count no more
+    FACTOR = "factor"  # value: confirm; a second factor given before counts no more
+
+
+@dataclass(frozen=True, slots=True)
+class Posture:
+    """What identity providers' latest events say of one person or token holder."""
+
+    risk: str = Risk.LOW.value
+    device: str = "unknown"
+    account: str = "open"
+    ended_at: datetime | None = None
+    confirm_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FenceInfo:
+    """A tenant's fence: ISO 3166-1 alpha-2 countries, none for no fence. `version` is 0 before the first change."""
+
+    countries: frozenset[str] = frozenset()
+    version: int = 0

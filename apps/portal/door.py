@@ -6,7 +6,7 @@ opens the tenant's scope, and turns refusals into pages that say what to do next
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 
-from apps.core.client import client_of
+from apps.core.client import client_of, surroundings
 from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import IgError, NotFound, StepUpRequired, Unauthenticated
 from apps.identity import services as identity
@@ -57,16 +57,19 @@ def address_of(request: HttpRequest) -> str:
 
 def context_of(request: HttpRequest) -> Context:
     """Return the context of a request before any tenant: who is signed in, and what the session knows."""
-    ctx = Context(request_id=errors.request_id_of(request), session=SessionFacts(ip=address_of(request)))
+    around = SessionFacts(ip=address_of(request))
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    around = surroundings(around, str(request.META.get("REMOTE_ADDR", "")), headers)
+    ctx = Context(request_id=errors.request_id_of(request), session=around)
     user = request.user
     if not user.is_authenticated:
         return ctx
     session = request.session
-    facts = SessionFacts(
+    facts = replace(
+        around,
         id=str(session.session_key or "")[:8],
         authenticated_at=_moment(session.get(AUTHENTICATED_AT)),
         second_factor_at=_moment(session.get(SECOND_FACTOR_AT)),
-        ip=ctx.session.ip,
     )
     return ctx.but(
         actor=Actor(ActorKind.USER, str(user.pk), user.name or user.email),

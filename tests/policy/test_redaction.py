@@ -6,15 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.core.context import Actor, ActorKind, Context
+from apps.core.ids import new_id
 from apps.graph.types import DataClass as GraphDataClass
 from apps.graph.types import RedactionPolicy as GraphRedactionPolicy
-from apps.policy.redaction import MASKED, shown_properties, shown_text, visibility
-from apps.policy.rules import cleared_classes
+from apps.policy.redaction import MASKED, shown_properties, shown_text
+from apps.policy.rulings import visibility
+from apps.policy.services import clearance
 from apps.policy.types import Clearance, DataClass, RedactionPolicy, Tags, Treatment
 
-READER = Clearance(cleared_classes({"reader"}, None), "investigation", machine=False)
-ANALYST = Clearance(cleared_classes({"analyst"}, None), "investigation", machine=False)
-OWNER = Clearance(cleared_classes({"owner"}, None), "investigation", machine=False)
+
+def seen_by(role: str, *scopes: str) -> Clearance:
+    """The clearance of a person of that role, or of a key that is limited to scopes."""
+    kind = ActorKind.API_KEY if scopes else ActorKind.USER
+    return clearance(
+        Context(
+            Actor(kind, "a"),
+            new_id(),
+            roles=frozenset({role}),
+            scopes=frozenset(scopes) if scopes else None,
+            purpose="investigation",
+        )
+    )
+
+
+READER, ANALYST, OWNER = seen_by("reader"), seen_by("analyst"), seen_by("owner")
 SALT = b"tenant"
 
 
@@ -54,8 +70,8 @@ def test_a_machine_without_purpose_reads_what_is_not_about_people() -> None:
 
 
 def test_scopes_narrow_what_roles_clear() -> None:
-    assert "personal" not in cleared_classes({"owner"}, {"reader"})
-    assert "sensitive" not in cleared_classes({"admin"}, {"admin"})
+    assert "personal" not in seen_by("owner", "reader").data_classes
+    assert "sensitive" not in seen_by("admin", "admin").data_classes
 
 
 values = st.recursive(

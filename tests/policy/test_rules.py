@@ -9,9 +9,9 @@ from apps.core import clock
 from apps.core.context import ANONYMOUS, Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import Forbidden, StepUpRequired, Unauthenticated
 from apps.core.sockets import ACTIONS
-from apps.identity.types import SCOPE_ROLES, Role
-from apps.policy import rules, services
-from apps.policy.assessment import assess, is_fresh
+from apps.identity.types import SCOPE_ROLES, PlatformRole, Role
+from apps.policy import selectors, services
+from apps.policy.assessment import is_fresh
 from apps.policy.types import Action
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -92,7 +92,11 @@ def test_a_scope_never_gives_more_than_the_role() -> None:
 
 
 def test_every_role_of_identity_has_rules_and_a_clearance() -> None:
-    assert set(rules.ROLE_GRANTS) == set(rules.ROLE_CLEARANCE) == {role.value for role in Role}
+    roles = selectors.grants()["roles"]
+    assert set(roles) == {role.value for role in Role}
+    assert all(said["grants"] and said["clear"] for said in roles.values())
+    assert set(selectors.grants()["scopes"]) == set(SCOPE_ROLES)
+    assert set(selectors.grants()["platform_roles"]) == {role.value for role in PlatformRole}
 
 
 def test_roles_count_in_their_own_tenant_only() -> None:
@@ -112,7 +116,9 @@ def test_nobody_is_told_to_sign_in() -> None:
 def test_refusals_name_action_and_rule() -> None:
     with pytest.raises(Forbidden) as refused:
         services.require(person("reader"), "graph.entity.write")
-    assert refused.value.details == {"action": "graph.entity.write", "rule": "default"}
+    told = refused.value.details
+    assert UUID(told.pop("decision"))
+    assert told == {"action": "graph.entity.write", "rule": "default"}
 
 
 def test_step_up_is_asked_of_people_and_ends() -> None:
@@ -142,7 +148,7 @@ def test_a_second_factor_from_the_future_is_not_fresh() -> None:
     ],
 )
 def test_zero_trust(facts: SessionFacts, allow: bool, step_up: bool) -> None:
-    verdict = assess(facts, NOW)
+    verdict = services.assess(person("owner").but(session=facts, tenant_id=None))
     assert (verdict.allow, verdict.step_up) == (allow, step_up)
 
 

@@ -34,9 +34,20 @@ from apps.identity.services.passkeys import (
 from apps.identity.services.sessions import end_member_sessions, end_other_sessions, end_session
 from apps.identity.services.sign_in import account_hash, note_lock_out, note_refusal, note_sign_in, note_sign_out
 from apps.identity.services.stepping_up import is_recent, require_recent
-from apps.identity.services.tokens import audience_of, distrust_issuer, revoke_token, trust_issuer
+from apps.identity.services.tokens import (
+    EventToken,
+    EventTokenRefused,
+    audience_of,
+    distrust_issuer,
+    revoke_token,
+    token_holder,
+    trust_issuer,
+    verify_event_token,
+)
 
 __all__ = [
+    "EventToken",
+    "EventTokenRefused",
     "account_hash",
     "add_member",
     "apps_of",
@@ -77,8 +88,10 @@ __all__ = [
     "revoke_api_key",
     "revoke_token",
     "rotate_api_key",
+    "token_holder",
     "trust_issuer",
     "use_recovery_code",
+    "verify_event_token",
     "verify_second_factor",
     "ways_of",
 ]

@@ -4,15 +4,16 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from apps.bus import services as bus
-from apps.core.context import Actor, ActorKind, Context
+from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from apps.core.kept import Kept
 from apps.core.scope import require_tenant_id, system_scope
@@ -41,6 +42,7 @@ class _Seen:
     issuer: IssuerInfo
     actor: Actor
     roles: frozenset[str]
+    said: tokens.Said
 
 
 _seen: OrderedDict[bytes, _Seen] = OrderedDict()
@@ -84,7 +86,22 @@ def _entered(ctx: Context, seen: _Seen) -> Context:
     tenant = by_id(seen.issuer.tenant_id)
     if tenant is None:
         raise Unauthenticated(REFUSED, reason="token: tenant")
-    return into(ctx, tenant, seen.roles, seen.actor)
+    return into(ctx.but(session=_session(ctx.session, seen.said)), tenant, seen.roles, seen.actor)
+
+
+def _session(around: SessionFacts, said: tokens.Said) -> SessionFacts:
+    """Return what is known of a token holder's session: what the token says goes before what a proxy says, unless the
+    proxy says worse."""
+    trusted = said.device_trusted if around.device_trusted is not False else False
+    return replace(
+        around,
+        id=said.id,
+        authenticated_at=said.authenticated_at,
+        second_factor_at=said.second_factor_at,
+        device_trusted=trusted if trusted is not None else around.device_trusted,
+        risk=said.risk if around.risk == "low" else around.risk,
+        country=around.country or said.country,
+    )
 
 
 def _verified(ctx: Context, token: str) -> _Seen:
@@ -108,9 +125,64 @@ def _verified(ctx: Context, token: str) -> _Seen:
     roles = tokens.roles_of(held.claims, issuer.role_claim, issuer.role_map)
     if not roles:
         raise tokens.TokenRefused("no role")
-    # The subject may be an address: what records carry is an id that only the issuer's subject gives.
     actor = Actor(ActorKind.API_KEY, str(uuid5(issuer.id, held.subject)), f"token of {issuer.name}")
-    return _Seen(held.expires_at, key, issuer, actor, roles)
+    return _Seen(held.expires_at, key, issuer, actor, roles, tokens.session_of(held))
+
+
+@dataclass(frozen=True, slots=True)
+class EventToken:
+    """A security event token that holds: who says it, in which tenant, and its claims."""
+
+    issuer: IssuerInfo
+    tenant_slug: str
+    actor: Actor
+    claims: Mapping[str, Any]
+
+
+class EventTokenRefused(Exception):
+    """A security event token that does not hold; `err` is a code of RFC 8935 section 2.4."""
+
+    def __init__(self, err: str, reason: str) -> None:
+        super().__init__(reason)
+        self.err, self.reason = err, reason
+
+
+def token_holder(ctx: Context, *, issuer: str, subject: str) -> Actor:
+    """Return the actor that a token of this issuer for this subject acts as in the tenant in scope.
+
+    Raises NotFound when the tenant does not trust the issuer.
+    """
+    row = TrustedIssuer.objects.filter(issuer=issuer, active=True).first()
+    if row is None:
+        raise NotFound("no such identity provider")
+    # The subject may be an address: what records carry is an id that only the issuer's subject gives.
+    return Actor(ActorKind.API_KEY, str(uuid5(row.id, subject)), f"token of {row.name}")
+
+
+def verify_event_token(ctx: Context, token: str) -> EventToken:
+    """Return a security event token (RFC 8417) of an identity provider that the tenant named in its audience trusts.
+
+    Raises EventTokenRefused.
+    """
+    try:
+        said = tokens.read(token, types=tokens.EVENT_TYPES)
+        ours = [one for one in said.audiences if one.startswith(audience_of(""))]
+        if len(ours) != 1:
+            raise EventTokenRefused("invalid_audience", "the audience is none of ours")
+        slug = ours[0].removeprefix(audience_of(""))
+        issuer = _issuer(f"{slug}\n{said.issuer}")
+        if issuer is None:
+            raise EventTokenRefused("invalid_issuer", "the issuer is not trusted here")
+        known = jwks.key_for(issuer.jwks_url, said.kid)
+        if known is None:
+            raise EventTokenRefused("invalid_key", "the key is not in the issuer's key set")
+        claims = tokens.verify_event(token, said, known=known, audience=ours[0], now=ctx.now)
+    except jwks.KeysAway:
+        raise EventTokenRefused("invalid_key", "the issuer's key set cannot be read now") from None
+    except tokens.TokenRefused as refusal:
+        known_reasons = {"signature": "invalid_key", "aud": "invalid_audience", "iss": "invalid_issuer"}
+        raise EventTokenRefused(known_reasons.get(refusal.reason, "invalid_request"), refusal.reason) from None
+    return EventToken(issuer, slug, Actor(ActorKind.SERVICE, f"issuer:{issuer.id}", issuer.name), claims)
 
 
 def _issuer(key: str) -> IssuerInfo | None:

@@ -5,7 +5,8 @@
 #   tenant's fence keeps out other countries. What is not known is no reason to refuse, but behind a fence a place that
 #   is not known is outside.
 #   Input: {"session": {"risk": "low" | "medium" | "high", "device": "trusted" | "untrusted" | "unknown",
-#   "country": ISO 3166-1 alpha-2 or ""}, "stepup": bool, "fence": [countries]}. Parts may be left out.
+#   "country": ISO 3166-1 alpha-2 or "", "account": "open" | "disabled", "ended": bool}, "stepup": bool,
+#   "fence": [countries]}. Parts may be left out. `account` and `ended` are what an identity provider told us.
 #   The rules are functions of the question, so that tests ask them directly and every engine answers alike.
 package ig.zt
 
@@ -21,6 +22,8 @@ facts(q) := {
 	"risk": object.get(q, ["session", "risk"], "low"),
 	"device": object.get(q, ["session", "device"], "unknown"),
 	"country": object.get(q, ["session", "country"], ""),
+	"account": object.get(q, ["session", "account"], "open"),
+	"ended": object.get(q, ["session", "ended"], false),
 	"stepup": object.get(q, "stepup", false),
 	"fence": object.get(q, "fence", []),
 }
@@ -28,6 +31,18 @@ facts(q) := {
 judged(f) := answer(f, hits(f))
 
 # -- what speaks against a session
+
+# METADATA
+# title: An account that its identity provider closed is refused
+closed(f) if {
+	f.account == "disabled"
+}
+
+# METADATA
+# title: A session that its identity provider ended is refused
+ended(f) if {
+	f.ended == true
+}
 
 # METADATA
 # title: An untrusted device is refused
@@ -62,6 +77,8 @@ needs_second_factor(f) if {
 }
 
 hits(f) := union({
+	{"account" | closed(f)},
+	{"session" | ended(f)},
 	{"device" | untrusted(f)},
 	{"geography" | outside(f)},
 	{"risk" | refused(f)},
@@ -89,13 +106,21 @@ answer(f, against) := {
 
 # -- in words, gravest first
 
-signal(against) := "device" if {
+signal(against) := "account" if {
+	"account" in against
+} else := "session" if {
+	"session" in against
+} else := "device" if {
 	"device" in against
 } else := "geography" if {
 	"geography" in against
 } else := "risk"
 
-reason(f, against) := "this device is not trusted" if {
+reason(f, against) := "your identity provider closed this account" if {
+	"account" in against
+} else := "your identity provider ended this session" if {
+	"session" in against
+} else := "this device is not trusted" if {
 	"device" in against
 } else := "your organisation does not admit sessions from a place that we cannot tell" if {
 	"geography" in against
@@ -110,7 +135,11 @@ reason(f, against) := "this device is not trusted" if {
 	data.ig.zt_levels[f.risk] == "step up"
 } else := "risk is low"
 
-mend(against) := "use a device that your organisation manages, or ask your administrators to trust this one" if {
+mend(against) := "ask your administrators" if {
+	"account" in against
+} else := "sign out and in again" if {
+	"session" in against
+} else := "use a device that your organisation manages, or ask your administrators to trust this one" if {
 	"device" in against
 } else := "connect from a country that your organisation admits, or ask your administrators" if {
 	"geography" in against

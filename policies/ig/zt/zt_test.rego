@@ -80,3 +80,20 @@ test_the_gravest_signal_is_named_and_all_are_hits if {
 	answer.signal == "device"
 	answer.hits == ["device", "geography", "risk"]
 }
+
+test_a_closed_account_is_refused if {
+	answer := zt.decide({"session": {"account": "disabled", "ended": true}})
+	answer.deny
+	answer.signal == "account"
+	answer.reason == "your identity provider closed this account"
+	answer.mend == "ask your administrators"
+	answer.hits == ["account", "session"]
+}
+
+test_an_ended_session_is_refused if {
+	answer := zt.decide({"session": {"account": "open", "ended": true}, "stepup": true})
+	answer.deny
+	answer.signal == "session"
+	answer.reason == "your identity provider ended this session"
+	answer.mend == "sign out and in again"
+}
