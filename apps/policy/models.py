@@ -16,6 +16,8 @@ class DecisionEntry(TenantModel):
     such decisions that is logged (0.01: one of a hundred), so counts can be estimated.
     """
 
+    app_rights: ClassVar[str] = "select"
+
     at = models.DateTimeField()
     stage = models.TextField(choices=[(s.value, s.value) for s in Stage])
     action = models.TextField()
@@ -69,6 +71,8 @@ class SignalEntry(TenantModel):
     `subject` is the actor's reference (`user:...`, `key:...`); the latest entry of a kind counts. `jti` is the token's
     id: one that came before is taken once.
     """
+
+    app_rights: ClassVar[str] = "select, insert"
 
     subject = models.TextField()
     kind = models.TextField(choices=[(k.value, k.value) for k in SignalKind])

@@ -8,11 +8,13 @@ from apps.core.scope import require_tenant_id
 from apps.policy import packs, postures
 from apps.policy.models import DecisionEntry
 from apps.policy.redaction import MASKED, shown_properties, shown_text
+from apps.policy.replay import again
 from apps.policy.rulings import revision, visibility
 from apps.policy.types import FenceInfo
 
 __all__ = [
     "MASKED",
+    "again",
     "decision",
     "decisions",
     "fence",

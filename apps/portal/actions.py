@@ -24,6 +24,7 @@ DECLARED = (
     Action("platform.ingest.read", "see ingest jobs and mappings"),
     Action("platform.ingest.cancel", "cancel ingest jobs"),
     Action("platform.quota.read", "see limits that differ from the plan's"),
+    Action("platform.policy.read", "see decisions of policy, fences and signals"),
     Action("platform.log.read", "see what staff did in the admin"),
 )
 

@@ -27,6 +27,14 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     (
+        "Policy",
+        (
+            ("policy.decisionentry", "Decisions", "scale"),
+            ("policy.fence", "Fences", "map-pin"),
+            ("policy.signalentry", "Signals", "radar"),
+        ),
+    ),
+    (
         "Delivery",
         (
             ("bus.parked", "Parked events", "inbox"),

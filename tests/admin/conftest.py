@@ -11,11 +11,15 @@ from apps.bus.models import Cursor, Parked
 from apps.connectors.models import IngestBatch, IngestJob, IngestMapping, IngestRowError
 from apps.core.clock import utc_now
 from apps.core.context import service_context
+from apps.core.errors import Forbidden
 from apps.core.ids import new_id
 from apps.core.scope import no_scope, system_scope, tenant_scope
 from apps.graph import services as graph
 from apps.graph.types import EdgeInput, EntityInput
 from apps.identity import services as identity
+from apps.policy import services as policy
+from apps.policy.models import Fence, SignalEntry
+from apps.policy.types import SignalKind
 from apps.quotas.models import Override
 from apps.quotas.types import Measure
 from apps.vault import services as vault
@@ -87,6 +91,14 @@ def make_world() -> World:
         Override.objects.create(
             measure=Measure.API.value, rate_per_s=7, burst=70, reason="pilot", created_by="service:test"
         )
+        with pytest.raises(Forbidden):
+            policy.require(kit.as_role("reader"), "graph.entity.delete")
+        Fence.objects.create(countries=["DE"], changed_by="service:test", changed_at=now)
+        SignalEntry.objects.create(
+            subject=f"user:{member.pk}", kind=SignalKind.DEVICE, value="trusted", at=now, received_at=now,
+            issuer="https://idp.example", jti=new_id().hex,
+        )  # fmt: skip
+    policy.flush_decisions()
     vault.ensure_signing_key(service_context("test"))
     sequence()
     vault.write_checkpoints(service_context("test"))

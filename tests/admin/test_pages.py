@@ -30,6 +30,9 @@ QUERIES: dict[str, tuple[int, int]] = {
     "ledger.head": (3, 7),
     "ledger.record": (4, 3),
     "ledger.sequencer": (4, 4),
+    "policy.decisionentry": (2, 2),
+    "policy.fence": (2, 2),
+    "policy.signalentry": (2, 2),
     "quotas.override": (2, 2),
     "tenants.tenant": (1, 1),
     "vault.objectmanifest": (2, 2),
@@ -41,13 +44,21 @@ by row breaks these."""
 MOST_TO_COUNT = 2
 COUNTING = ("EXPLAIN", "select reltuples", "SELECT COUNT(")
 
-MADE_BY_HAND = {"bus.parked", "vault.objectmanifest", "connectors.ingestjob"}
+MADE_BY_HAND = {
+    "bus.parked",
+    "vault.objectmanifest",
+    "connectors.ingestjob",
+    "policy.decisionentry",
+    "policy.fence",
+    "policy.signalentry",
+}
 """Rows of the world that no verb made, so the ledger does not know them."""
 
+POLICY = {"policy.decisionentry", "policy.fence", "policy.signalentry"}
 SEES: dict[str, set[str]] = {
     "sre": {"bus.parked", "bus.cursor", "ledger.sequencer"},
-    "security": {"ledger.record", "ledger.head", "ledger.sequencer"},
-    "support": {"tenants.tenant"},
+    "security": {"ledger.record", "ledger.head", "ledger.sequencer", *POLICY},
+    "support": {"tenants.tenant", *POLICY},
     "finops": set(),
 }
 

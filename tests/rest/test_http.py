@@ -18,7 +18,13 @@ from tests.conftest import TenantKit
 from tests.rest.conftest import Api, problem_of
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PURGE")
-FILLED = {"source": "stix", "name": "stix", "job_id": str(new_id()), "entity_id": str(new_id())}
+FILLED = {
+    "source": "stix",
+    "name": "stix",
+    "job_id": str(new_id()),
+    "entity_id": str(new_id()),
+    "decision_id": str(new_id()),
+}
 
 
 def filled(path: str) -> str:

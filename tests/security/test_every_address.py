@@ -30,12 +30,15 @@ SOFT = {
     "/logout/": "ends the caller's own session",
     "/login/code/": "the second step of signing in",
     "/webauthn/assert/options": "begins signing in with a passkey",
+    "/api/v1/security-events": "identity providers' events; a token that nobody signed is refused",
     "/account/security/": "the caller's own second factors",
     "/account/security/apps/new/": "the caller's own second factors",
     "/account/security/recovery-codes/": "the caller's own second factors",
     "/account/sessions/": "the caller's own sessions",
     "/account/sessions/end-others/": "the caller's own sessions",
 }
+OWN_WORDS = {"/api/v1/security-events": "invalid_request"}
+"""Doors that refuse in the words of their own standard (RFC 8935)."""
 REFUSED = {401, 403, 404, 405}
 SIGN_IN = re.compile(r"^/login/")
 
@@ -99,6 +102,9 @@ def test_nobody_gets_nothing(kit: TenantKit, route: str, method: str) -> None:
         return
     if 300 <= answer.status_code < 400:
         assert SIGN_IN.match(answer.headers["Location"]), told
+        return
+    if method == "POST" and route in OWN_WORDS:
+        assert (answer.status_code, answer.json()["err"]) == (400, OWN_WORDS[route])
         return
     assert answer.status_code in REFUSED, told
     if route.startswith("/api/"):

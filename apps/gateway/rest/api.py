@@ -9,7 +9,7 @@ from django.urls import URLPattern, path, re_path
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from apps.gateway.rest import entities, ingest, ledger, mappings, openapi, wellknown
+from apps.gateway.rest import decisions, entities, ingest, ledger, mappings, openapi, signals, wellknown
 from apps.gateway.rest.answers import plain_problem, refusal
 from apps.gateway.rest.door import Door, answered, in_tenant
 from apps.gateway.versions import API_VERSION
@@ -22,7 +22,7 @@ def _make() -> NinjaAPI:
     for error in (Exception, Http404, HttpError, ValidationError):  # each, since django-ninja has handlers of its own
         api.add_exception_handler(error, refusal)
     api.add_decorator(in_tenant)
-    for router in (ingest.router, mappings.router, ledger.router, entities.router):
+    for router in (ingest.router, mappings.router, ledger.router, entities.router, decisions.router):
         api.add_router("", router)
     for bound in api._get_bound_routers():
         for view in bound.path_operations.values():
@@ -96,6 +96,8 @@ def urls() -> list[URLPattern]:
             )
     found.append(path(".well-known/intelgraph/keys.json", answered(wellknown.keys, frozenset({"GET"})), name="keys"))
     found.append(path(".well-known/jwks.json", answered(wellknown.jwks, frozenset({"GET"})), name="jwks"))
+    events = answered(signals.security_events, frozenset({"POST"}))
+    found.append(path(f"{PREFIX}/security-events", events, name="security-events"))
     found.append(re_path(r"^api/", unknown, name="rest-unknown"))
     return found
 

@@ -26,6 +26,7 @@ EXTRA: dict[str, tuple[int, ...]] = {
     "proveRecord": (404,),
     "exportLedger": (404,),
     "getEntity": (404,),
+    "explainDecision": (404,),
 }
 WORDS: dict[int, str] = {
     400: "The request cannot be taken as it is; `field` and `errors` say what is meant.",

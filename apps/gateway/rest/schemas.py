@@ -52,6 +52,7 @@ class Problem(Model):
     signal: Word | None = None
     limit: Word | None = None
     bound: Count | None = None
+    decision: Uuid | None = None
 
 
 class Rows(Model):
@@ -159,6 +160,48 @@ class Checkpoints(Model):
     """A page of checkpoints, newest first. `next` is the cursor of the following page, null on the last."""
 
     items: Annotated[list[Checkpoint], Field(max_length=200)]
+    next: Cursor | None
+
+
+class Decision(Model):
+    """A decision of policy as it fell: what was asked, the facts that counted, the rules that matched."""
+
+    id: Uuid
+    at: Moment
+    stage: Literal["access", "session"]
+    action: Word
+    outcome: Literal["allow", "deny", "step_up"]
+    rule: Text
+    reason: Text
+    hits: Annotated[list[Text], Field(max_length=200)]
+    facts: AnyObject
+    redact: AnyObject
+    actor: Word
+    purpose: Word
+    request_id: Word
+    revision: Word
+    share: Share
+
+
+class DecisionNow(Model):
+    """What the present rules say to the same question."""
+
+    outcome: Literal["allow", "deny", "step_up"]
+    rule: Text
+    reason: Text
+    revision: Word
+
+
+class DecisionWhy(Decision):
+    """A decision, and what the present rules would say; null for a question about a session."""
+
+    now: DecisionNow | None
+
+
+class Decisions(Model):
+    """A page of decisions, newest first. `next` is the cursor of the following page, null on the last."""
+
+    items: Annotated[list[Decision], Field(max_length=200)]
     next: Cursor | None
 
 

@@ -96,39 +96,41 @@ granted(_, f) if {
 }
 
 # METADATA
-# title: Our own services may do what policy knows
+# title: What policy knows, somebody may do whom a rule below speaks for
 granted(q, f) if {
 	in_question(q, f)
+	spoken_for(q, f)
+}
+
+# METADATA
+# title: Our own services may do what policy knows
+spoken_for(q, _) if {
 	q.actor == "service"
 }
 
 # METADATA
 # title: Platform staff have the platform's verbs; scopes of tenants do not narrow them
-granted(q, f) if {
-	in_question(q, f)
+spoken_for(_, f) if {
 	count(f.platform_roles) > 0
 }
 
 # METADATA
 # title: A role grants
-granted(q, f) if {
-	in_question(q, f)
+spoken_for(_, f) if {
 	count(f.roles) > 0
 	not f.scoped
 }
 
 # METADATA
 # title: A limited key needs a role and a scope that grant
-granted(q, f) if {
-	in_question(q, f)
+spoken_for(_, f) if {
 	count(f.roles) > 0
 	count(f.scopes) > 0
 }
 
 # METADATA
 # title: A limited key without roles needs a scope that grants
-granted(q, f) if {
-	in_question(q, f)
+spoken_for(q, f) if {
 	key_alone(q)
 	count(f.scopes) > 0
 }
@@ -138,27 +140,21 @@ granted(q, f) if {
 wants_second_factor(q, f) if {
 	granted(q, f)
 	q.actor == "user"
-	q.action.known
 	q.action.step_up
 	not q.step_up
 }
 
 # METADATA
 # title: What a role would give is stopped by the limits of the key
-narrowed(q, f) if {
-	in_question(q, f)
-	f.scoped
-	count(f.scopes) == 0
+stopped(_, f) if {
 	count(f.roles) > 0
 }
 
 # METADATA
 # title: What a key without roles asks for is stopped by its limits
-narrowed(q, f) if {
-	in_question(q, f)
-	f.scoped
-	count(f.scopes) == 0
+stopped(q, f) if {
 	key_alone(q)
+	f.scoped
 }
 
 is_granted(q, f) if {
@@ -166,8 +162,9 @@ is_granted(q, f) if {
 } else := false
 
 is_narrowed(q, f) if {
-	narrowed(q, f)
+	in_question(q, f)
 	not granted(q, f)
+	stopped(q, f)
 } else := false
 
 lacks_second_factor(q, f) if {
@@ -209,11 +206,9 @@ rule(q, f, v) := "anonymous" if {
 } else := "scope" if {
 	v.narrowed
 } else := concat(", scope ", [min(f.roles), min(f.scopes)]) if {
-	v.granted
-	f.scoped
 	count(f.roles) > 0
+	count(f.scopes) > 0
 } else := min(f.roles) if {
-	v.granted
 	count(f.roles) > 0
 } else := concat(" ", ["scope", min(f.scopes)]) if {
 	v.granted

@@ -38,6 +38,12 @@ test_nobody_is_not_signed_in if {
 	asked(nobody, unknown("identity.self.read")).allow == false
 }
 
+test_nobody_has_no_roles_whatever_is_claimed if {
+	answer := asked(object.union(nobody, {"tenant": true, "roles": ["owner"]}), verb("graph.entity.read"))
+	answer.allow == false
+	answer.hits == []
+}
+
 test_every_signed_in_caller_may_see_itself if {
 	answer := asked(person("nonsense"), unknown("identity.self.read"))
 	answer.allow

@@ -45,3 +45,9 @@ test_no_purpose_reaches_what_is_not_about_people if {
 	seen("sensitive", "none", "other", silent).reason == "purpose"
 	seen("personal", "none", "none", silent).treatment == "clear"
 }
+
+test_clearance_of_the_most_protected_class_clears_no_other if {
+	odd := {"clear": ["sensitive"], "purpose": true}
+	seen("personal", "none", "none", odd).treatment == "mask"
+	seen("sensitive", "none", "none", odd).treatment == "clear"
+}
