@@ -100,9 +100,13 @@ def test_the_application_cannot_change_the_log(tenant: TenantKit) -> None:
     refuse(tenant.as_role("reader"))
     assert entries(tenant)
     for sql in ("update policy_decision set outcome = 'allow'", "delete from policy_decision"):
-        with no_scope(), tenant_scope(tenant.info.id), connections["default"].cursor() as cursor:
-            with pytest.raises(DatabaseError):
-                cursor.execute(sql)
+        with (
+            no_scope(),
+            tenant_scope(tenant.info.id),
+            connections["default"].cursor() as cursor,
+            pytest.raises(DatabaseError),
+        ):
+            cursor.execute(sql)
 
 
 def test_a_flood_is_held_and_counted(tenant: TenantKit, monkeypatch: pytest.MonkeyPatch) -> None:
