@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from apps.core import conf, telemetry
+from apps.core import conf, mail, telemetry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 IG = conf.get()
@@ -179,6 +179,10 @@ OTP_WEBAUTHN_RP_NAME = "IntelGraph"
 OTP_WEBAUTHN_ALLOWED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 if not SECURE:  # embedded mode only; browsers count http://localhost as secure (W3C Secure Contexts, section 3.1)
     SILENCED_SYSTEM_CHECKS = ["otp_webauthn.E031"]
+
+# Setting by setting, as Django wants them: EMAIL_BACKEND, EMAIL_HOST, …
+globals().update(mail.transport(IG["EMAIL_URL"], IG.var / "mail", embedded=IG.embedded))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = IG["IG_MAIL_FROM"] or f"IntelGraph <no-reply@{_base.hostname or 'localhost'}>"
 
 MESSAGE_TAGS = {20: "info", 25: "ok", 30: "warn", 40: "danger"}  # the tones of our notices
 

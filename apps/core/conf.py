@@ -67,8 +67,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("OCI_REGISTRY", "Registry that policy packs are published to"),
     Option(
         "EMAIL_URL",
-        "Mail server, such as `smtp://user:password@host:587`; unset: mail is written to the log",
+        "Mail server, such as `smtp://user:password@host:587` (STARTTLS) or `smtps://…`; unset: embedded mode writes mail to"
+        " `mail` under IG_VAR, production sends none",
         secret=True,
+    ),
+    Option(
+        "IG_MAIL_FROM", "Sender of mail, such as `IntelGraph <no-reply@example.com>`; unset: no-reply at IG_BASE_URL"
     ),
     Option("SLACK_WEBHOOK_URL", "Address that alerts are posted to", secret=True),
     Option("IG_PERSISTED_ONLY", "`1`: only safelisted GraphQL documents run", "0"),

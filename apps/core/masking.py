@@ -29,6 +29,7 @@ SECRET_NAMES = frozenset(
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), MASK),
     (re.compile(r"\bigk_([0-9a-z]{10})_[A-Za-z0-9_-]{8,}"), r"igk_\1_" + MASK),  # our API keys
+    (re.compile(r"\b(ig[ir])_[A-Za-z0-9_-]{8,}"), r"\1_" + MASK),  # links of invitations and resets
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), MASK),  # JSON web tokens
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + MASK),
     (re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@"), r"\1:" + MASK + "@"),  # addresses with a password

@@ -27,6 +27,7 @@ JOB_SECONDS = Histogram(
 )
 JOBS_RUNNING = Gauge("ig_jobs_running", "Background jobs that run now", ["job"], multiprocess_mode="livesum")
 KEPT = Counter("ig_kept_reads_total", "Values read because they were not kept in the process", ["name"])
+MAIL_SENT = Counter("ig_mail_total", "Messages handed to the mail server, or not taken by it", ["mail", "outcome"])
 JOBS_SENT = Counter("ig_jobs_sent_total", "Background jobs put into the queue", ["job", "outcome"])
 
 

@@ -47,6 +47,41 @@ class MemberRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationMade(Event):
+    """An address was invited. `account` is a keyed hash of it."""
+
+    name: ClassVar[str] = "identity.invitation.made"
+    invitation_id: UUID
+    account: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationSentAgain(Event):
+    """An invitation was sent anew; its earlier link ended."""
+
+    name: ClassVar[str] = "identity.invitation.sent_again"
+    invitation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRevoked(Event):
+    """An invitation was withdrawn."""
+
+    name: ClassVar[str] = "identity.invitation.revoked"
+    invitation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationAccepted(Event):
+    """Whoever was invited became a member."""
+
+    name: ClassVar[str] = "identity.invitation.accepted"
+    invitation_id: UUID
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyCreated(Event):
     """An API key was made."""
 

@@ -96,6 +96,40 @@ class Membership(TenantModel):
         return ", ".join(self.roles)
 
 
+class Invitation(TenantModel):
+    """An address that was asked into a tenant. The link's secret is in the mail alone; a digest of it is kept.
+
+    `open` until it was accepted, withdrawn, or replaced after its time.
+    """
+
+    email = models.EmailField(max_length=254)
+    roles = ArrayField(models.TextField(), default=list)
+    digest = models.BinaryField(default=b"")
+    created_by = models.TextField()
+    asked_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    asks = models.IntegerField(default=1)
+    tries = models.IntegerField(default=0)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    open = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "identity_invitation"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["tenant", "email"], condition=models.Q(open=True), name="identity_invitation_open_once"
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["digest"], condition=models.Q(open=True), name="identity_invitation_digest"),
+            models.Index(fields=["tenant", "-asked_at"], name="identity_invitation_asked"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class ApiKey(TenantModel):
     """A machine's key. Only a SHA-256 of the secret is kept: 256 random bits need no slow hash."""
 

@@ -9,9 +9,9 @@ from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.core.context import Context
 from apps.core.scope import system_scope
-from apps.identity.models import ApiKey, Membership, Session, SignIn, TrustedIssuer, User
+from apps.identity.models import ApiKey, Invitation, Membership, Session, SignIn, TrustedIssuer, User
 from apps.identity.session_store import public_id_of
-from apps.identity.types import ApiKeyInfo, IssuerInfo, MembershipInfo, Outcome, SessionInfo, SignInInfo
+from apps.identity.types import ApiKeyInfo, InvitationInfo, IssuerInfo, MembershipInfo, Outcome, SessionInfo, SignInInfo
 
 
 def _member(row: Any) -> MembershipInfo:
@@ -82,6 +82,18 @@ def membership(user_id: UUID, tenant_id: UUID) -> MembershipInfo | None:
 def members(ctx: Context) -> list[MembershipInfo]:
     """Return the members of the tenant in scope, by address."""
     return [_member(row) for row in Membership.objects.select_related("user").order_by("user__email")]
+
+
+def invitation_info(row: Any) -> InvitationInfo:
+    """Return an invitation's row without its digest."""
+    return InvitationInfo(
+        row.id, row.email, tuple(row.roles), row.created_by, row.asked_at, row.sent_at, row.expires_at
+    )
+
+
+def invitations(ctx: Context) -> list[InvitationInfo]:
+    """Return the invitations of the tenant in scope that wait, newest first; also those whose time is over."""
+    return [invitation_info(row) for row in Invitation.objects.filter(open=True).order_by("-asked_at")[:200]]
 
 
 def names_of(ctx: Context, user_ids: set[UUID]) -> dict[UUID, str]:

@@ -13,6 +13,9 @@ SESSION_IP, SESSION_AGENT, SESSION_OPENED = "ig_ip", "ig_agent", "ig_authenticat
 NAME_LENGTH = 64
 """Longest name of a passkey, in characters; the device table keeps no more."""
 
+SEND_INVITATION, SEND_WAITING = "identity.invitation.send", "identity.invitations.sweep"
+"""Names of background jobs."""
+
 
 class Role(StrEnum):
     """What a member is in a tenant."""
@@ -79,6 +82,7 @@ class Method(StrEnum):
     APP = "authenticator app"
     PASSKEY = "passkey"
     RECOVERY_CODE = "recovery code"
+    INVITATION = "invitation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,37 @@ class MembershipInfo:
     name: str
     roles: frozenset[str]
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationInfo:
+    """An invitation that was not accepted yet. `invited_by` is a reference to an actor."""
+
+    id: UUID
+    email: str
+    roles: tuple[str, ...]
+    invited_by: str
+    asked_at: datetime
+    sent_at: datetime | None
+    expires_at: datetime
+
+    @property
+    def ref(self) -> str:
+        """The id as text, for ids in pages."""
+        return str(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an invitation's link offers to whoever holds it. `known`: the address has an account."""
+
+    id: UUID
+    tenant_name: str
+    tenant_slug: str
+    email: str
+    roles: tuple[str, ...]
+    inviter: str
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)

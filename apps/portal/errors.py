@@ -172,6 +172,11 @@ def locked_out(
     return answer
 
 
+def sentences(error: IgError) -> str:
+    """Return what is wrong and how to mend it, for a form's field."""
+    return f"{_sentence(error.message)} {_sentence(error.mend or '')}".strip()
+
+
 def _sentence(text: str) -> str:
     text = text.strip()
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}" if text else ""

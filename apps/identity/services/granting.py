@@ -10,9 +10,16 @@ def grantable(ctx: Context) -> frozenset[str]:
 
     Platform staff act by the platform's own verbs, which policy gives to operators with a fresh second factor.
     """
-    if ctx.actor.kind is ActorKind.SERVICE or Role.OWNER in ctx.roles or ctx.platform_roles:
+    if ctx.actor.kind is ActorKind.SERVICE or ctx.platform_roles:
         return frozenset(Role)
-    return frozenset().union(*(BELOW.get(role, frozenset({role})) for role in ctx.roles))
+    return grantable_with(ctx.roles)
+
+
+def grantable_with(roles: frozenset[str]) -> frozenset[str]:
+    """Return the roles that a member of these roles may give and take."""
+    if Role.OWNER in roles:
+        return frozenset(Role)
+    return frozenset().union(*(BELOW.get(role, frozenset({role})) for role in roles))
 
 
 def require_grantable(ctx: Context, roles: frozenset[str]) -> None:

@@ -51,7 +51,8 @@ def create_user(
     return user
 
 
-def _check_roles(roles: frozenset[str]) -> None:
+def check_roles(roles: frozenset[str]) -> None:
+    """Raises InvalidInput unless there is a role, and each is known."""
     if not roles:
         raise InvalidInput("a member needs at least one role", field="roles")
     if unknown := roles - set(Role):
@@ -65,7 +66,7 @@ def add_member(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> Members
 
     Raises InvalidInput for unknown roles, Forbidden for roles above the caller's own, NotFound for an unknown account.
     """
-    _check_roles(roles)
+    check_roles(roles)
     require_grantable(ctx, roles)
     with transaction.atomic():
         try:
@@ -91,7 +92,7 @@ def change_roles(ctx: Context, *, user_id: UUID, roles: frozenset[str]) -> None:
     Raises InvalidInput for unknown roles, NotFound for a stranger, Forbidden for what the caller may not give or take,
     Conflict when the last owner would go.
     """
-    _check_roles(roles)
+    check_roles(roles)
     with transaction.atomic():
         row = Membership.objects.select_for_update().filter(user_id=user_id, active=True).first()
         if row is None:

@@ -1,5 +1,6 @@
 """Members of a tenant: who they are, in which roles, where they signed in."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.contrib import messages
@@ -8,22 +9,68 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from apps.core import mail
 from apps.core.context import Context
 from apps.core.errors import InvalidInput, NotFound
 from apps.core.scope import require_tenant_id
 from apps.identity import selectors as people
 from apps.identity import services as identity
-from apps.identity.types import MembershipInfo, Role
-from apps.portal import attempts, door, figures
-from apps.portal.forms import RolesForm
-from apps.portal.types import Crumb
+from apps.identity.types import InvitationInfo, MembershipInfo, Role
+from apps.policy import services as policy
+from apps.portal import actors, attempts, door, figures
+from apps.portal.forms import InviteForm, RolesForm
+from apps.portal.types import Badge, Crumb, Tone
+
+SENDING_AT_MOST = timedelta(minutes=20)
+"""After this long the queue and the mail server had their chances."""
 
 
 @door.tenant_page("identity.member.read", "members")
 def members(request: HttpRequest, ctx: Context) -> HttpResponse:
-    """The members of the tenant, by address."""
+    """The members of the tenant, by address, and who is invited."""
+    return drawn(request, ctx)
+
+
+def invite_choices(ctx: Context) -> list[tuple[str, str]]:
+    """Return the roles that the viewer may invite to."""
+    mine = identity.grantable(ctx)
+    return [(role.value, role.value) for role in Role if role in mine]
+
+
+def _invitation_state(ctx: Context, one: InvitationInfo) -> Badge:
+    if one.expires_at <= ctx.now:
+        return Badge("expired", Tone.NEUTRAL, "clock")
+    if one.sent_at is not None:
+        return Badge("sent", Tone.OK, "send")
+    if ctx.now - one.asked_at > SENDING_AT_MOST:
+        return Badge("not sent", Tone.DANGER, "circle-alert")
+    return Badge("being sent", Tone.INFO, "clock")
+
+
+def drawn(request: HttpRequest, ctx: Context, form: InviteForm | None = None) -> HttpResponse:
+    """Return the page of members; `form` is an invitation that was not taken."""
     found = [one for one in people.members(ctx) if one.active]
-    return render(request, "portal/members.html", {"members": found, "slug": ctx.tenant_slug})
+    manage = policy.decide(ctx, "identity.member.manage")
+    mine = identity.grantable(ctx)
+    waiting = people.invitations(ctx) if manage.allow or manage.step_up else []
+    names = actors.names_of(ctx, {one.invited_by for one in waiting})
+    return render(
+        request,
+        "portal/members.html",
+        {
+            "members": found,
+            "slug": ctx.tenant_slug,
+            "manage": manage.allow or manage.step_up,
+            "fresh": manage.allow,
+            "form": form or InviteForm(choices=invite_choices(ctx)),
+            "invitations": [
+                (one, _invitation_state(ctx, one), names[one.invited_by], frozenset(one.roles) <= mine)
+                for one in waiting
+            ],
+            "mail_folder": mail.written_to(),
+        },
+        status=422 if form is not None and form.errors else 200,
+    )
 
 
 def _member(ctx: Context, user_id: UUID) -> MembershipInfo:

@@ -1,0 +1,30 @@
+"""Background jobs of identity."""
+
+from typing import Any
+from uuid import UUID
+
+from apps.core.context import Context
+from apps.core.errors import Unavailable
+from apps.core.jobs import job
+from apps.identity import services
+from apps.identity.types import SEND_INVITATION, SEND_WAITING
+
+PATIENCE: dict[str, Any] = {
+    "autoretry_for": (Unavailable,),
+    "retry_backoff": 5,
+    "retry_backoff_max": 300,
+    "max_retries": 6,
+}
+"""A mail server that is away is asked again for a quarter of an hour."""
+
+
+@job(SEND_INVITATION, **PATIENCE)
+def send_invitation(ctx: Context, *, invitation_id: str) -> None:
+    """Mail an invitation."""
+    services.deliver_invitation(ctx, invitation_id=UUID(invitation_id))
+
+
+@job(SEND_WAITING)
+def send_waiting(ctx: Context) -> None:
+    """Find invitations that the queue never got."""
+    services.send_waiting_invitations(ctx)
