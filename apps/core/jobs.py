@@ -186,6 +186,11 @@ def enqueue_named(ctx: Context, name: str, **kwargs: Any) -> None:
     transaction.on_commit(partial(_sent, ctx, name, publish), using=write_alias(), robust=True)
 
 
+def send_named(ctx: Context, name: str, **kwargs: Any) -> bool:
+    """Send the job of that name now; return whether the queue took it. For work that no row and no sweep stands for."""
+    return _sent(ctx, name, partial(app.send_task, name, kwargs=kwargs))
+
+
 def _sent(ctx: Context, name: str, publish: Callable[..., Any]) -> bool:
     """Publish a job's message with the context and trace as headers; return whether the queue took it."""
     with tracing.start_as_current_span(

@@ -173,6 +173,24 @@ class SignedOut(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordResetSent(Event):
+    """A link to a new password was made for an account."""
+
+    name: ClassVar[str] = "identity.password.reset_sent"
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChanged(Event):
+    """An account has another password; `sessions` of it ended."""
+
+    name: ClassVar[str] = "identity.password.changed"
+    user_id: UUID
+    method: str
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
 class SecondFactorEnrolled(Event):
     """An account got an authenticator device."""
 

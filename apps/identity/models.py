@@ -246,3 +246,19 @@ class RecoveryCode(models.Model):
 
     def __str__(self) -> str:
         return "used" if self.used_at else "unused"
+
+
+class PasswordReset(models.Model):
+    """A link to a new password, mailed to the account's address. A digest of it is kept; it works once, for an hour."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    digest = models.BinaryField(unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "identity_passwordreset"
+
+    def __str__(self) -> str:
+        return "used" if self.used_at else "unused"

@@ -7,7 +7,7 @@ from apps.core.context import Context
 from apps.core.errors import Unavailable
 from apps.core.jobs import job
 from apps.identity import services
-from apps.identity.types import SEND_INVITATION, SEND_WAITING
+from apps.identity.types import SEND_INVITATION, SEND_PASSWORD_NOTICE, SEND_RESET, SEND_WAITING
 
 PATIENCE: dict[str, Any] = {
     "autoretry_for": (Unavailable,),
@@ -28,3 +28,15 @@ def send_invitation(ctx: Context, *, invitation_id: str) -> None:
 def send_waiting(ctx: Context) -> None:
     """Find invitations that the queue never got."""
     services.send_waiting_invitations(ctx)
+
+
+@job(SEND_RESET, **PATIENCE)
+def send_reset(ctx: Context, *, user_id: str) -> None:
+    """Mail a link to a new password, if there is such an account."""
+    services.deliver_reset(ctx, user_id=UUID(user_id))
+
+
+@job(SEND_PASSWORD_NOTICE, **PATIENCE)
+def send_password_notice(ctx: Context, *, user_id: str) -> None:
+    """Mail that a password changed."""
+    services.deliver_password_notice(ctx, user_id=UUID(user_id))

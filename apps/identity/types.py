@@ -14,6 +14,7 @@ NAME_LENGTH = 64
 """Longest name of a passkey, in characters; the device table keeps no more."""
 
 SEND_INVITATION, SEND_WAITING = "identity.invitation.send", "identity.invitations.sweep"
+SEND_RESET, SEND_PASSWORD_NOTICE = "identity.password_reset.send", "identity.password_notice.send"
 """Names of background jobs."""
 
 
@@ -73,6 +74,7 @@ class Outcome(StrEnum):
     CONFIRMED = "confirmed"
     REFUSED = "refused"
     LOCKED = "locked"
+    CHANGED = "password changed"
 
 
 class Method(StrEnum):
@@ -83,6 +85,7 @@ class Method(StrEnum):
     PASSKEY = "passkey"
     RECOVERY_CODE = "recovery code"
     INVITATION = "invitation"
+    RESET_LINK = "link by mail"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ BADGES: dict[Outcome, Badge] = {
     Outcome.CONFIRMED: Badge("confirmed", Tone.OK, "shield-check"),
     Outcome.REFUSED: Badge("refused", Tone.WARN, "ban"),
     Outcome.LOCKED: Badge("closed", Tone.DANGER, "lock"),
+    Outcome.CHANGED: Badge("password changed", Tone.INFO, "key-round"),
 }
 REASONS: dict[str, str] = {
     "credentials": "wrong password",
+    "current password": "wrong password, when it was to be changed",
     "code": "wrong code",
     "locked": "too many failures before",
     "ceremony": "the passkey’s answer came late or twice",
@@ -62,7 +64,7 @@ def lines(attempts: Iterable[SignInInfo]) -> list[Line]:
         Line(
             one,
             BADGES[one.outcome],
-            "" if one.outcome in {Outcome.SIGNED_IN, Outcome.CONFIRMED} else REASONS.get(one.reason, "not accepted"),
+            "" if one.outcome not in {Outcome.REFUSED, Outcome.LOCKED} else REASONS.get(one.reason, "not accepted"),
             browser_of(one.agent),
         )
         for one in attempts

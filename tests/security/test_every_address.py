@@ -18,6 +18,7 @@ from tests.conftest import TenantKit, make_tenant
 PUBLIC = {
     "/": "the front page",
     "/login/": "signing in",
+    "/login/reset/": "asking for a new password",
     "/robots.txt": "for crawlers",
     "/.well-known/security.txt": "for finders of vulnerabilities (RFC 9116)",
     "/.well-known/intelgraph/keys.json": "public keys",
@@ -34,6 +35,7 @@ SOFT = {
     "/account/security/": "the caller's own second factors",
     "/account/security/apps/new/": "the caller's own second factors",
     "/account/security/recovery-codes/": "the caller's own second factors",
+    "/account/password/": "the caller's own password",
     "/account/sessions/": "the caller's own sessions",
     "/account/sessions/end-others/": "the caller's own sessions",
 }

@@ -40,6 +40,14 @@ from apps.identity.services.passkeys import (
     passkeys_of,
     remove_passkey,
 )
+from apps.identity.services.passwords import (
+    ask_for_reset,
+    change_password,
+    check_reset,
+    deliver_password_notice,
+    deliver_reset,
+    reset_password,
+)
 from apps.identity.services.sessions import end_member_sessions, end_other_sessions, end_session
 from apps.identity.services.sign_in import account_hash, note_lock_out, note_refusal, note_sign_in, note_sign_out
 from apps.identity.services.stepping_up import is_recent, require_recent
@@ -61,15 +69,20 @@ __all__ = [
     "account_hash",
     "add_member",
     "apps_of",
+    "ask_for_reset",
     "audience_of",
     "authenticate_token",
     "begin_app",
     "begin_assertion",
     "begin_registration",
+    "change_password",
     "change_roles",
+    "check_reset",
     "create_api_key",
     "create_user",
     "deliver_invitation",
+    "deliver_password_notice",
+    "deliver_reset",
     "distrust_issuer",
     "end_member_sessions",
     "end_other_sessions",
@@ -99,6 +112,7 @@ __all__ = [
     "remove_passkey",
     "require_grantable",
     "require_recent",
+    "reset_password",
     "revoke_api_key",
     "revoke_invitation",
     "revoke_token",

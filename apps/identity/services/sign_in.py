@@ -82,6 +82,11 @@ def note_refusal(ctx: Context, *, email: str, reason: str, method: str = Method.
         bus.record(ctx, SignInFailed(account, reason[:120], method), tenant_id=PLATFORM_TENANT_ID)
 
 
+def note_password_change(ctx: Context, *, user: User, method: str, agent: str = "") -> None:
+    """Write into an account's history that its password changed, in the caller's transaction and scope."""
+    _note(ctx, user_id=user.pk, outcome=Outcome.CHANGED, method=method, agent=agent)
+
+
 def note_lock_out(ctx: Context, *, account: str) -> None:
     """Record that sign-in to an account (a keyed hash) was closed to an origin after too many refusals."""
     with system_scope("identity.authenticate"), transaction.atomic(using="system"):

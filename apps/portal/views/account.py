@@ -56,6 +56,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             "form": form,
             "next": target,
             "refused": refused,
+            "changed": "changed" in request.GET,
             "demo": conf.get().embedded,
             "by_number": entrance.address_by_name(request),
         },

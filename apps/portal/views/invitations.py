@@ -16,7 +16,7 @@ from apps.core.errors import Conflict, IgError, InvalidInput
 from apps.identity import services as identity
 from apps.identity.types import Method
 from apps.portal import door, entrance, errors
-from apps.portal.forms import InviteForm, WelcomeForm
+from apps.portal.account_forms import InviteForm, WelcomeForm
 from apps.portal.views.members import drawn, invite_choices
 
 

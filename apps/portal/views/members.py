@@ -18,7 +18,8 @@ from apps.identity import services as identity
 from apps.identity.types import InvitationInfo, MembershipInfo, Role
 from apps.policy import services as policy
 from apps.portal import actors, attempts, door, figures
-from apps.portal.forms import InviteForm, RolesForm
+from apps.portal.account_forms import InviteForm
+from apps.portal.forms import RolesForm
 from apps.portal.types import Badge, Crumb, Tone
 
 SENDING_AT_MOST = timedelta(minutes=20)
