@@ -23,6 +23,7 @@ SCHEDULE: Mapping[str, tuple[str, float]] = {
     "ledger checkpoints": ("vault.checkpoints.sign", 60.0),
     "old decisions": ("policy.decisions.sweep", 600.0),
     "ingest jobs whose worker died": ("connectors.jobs.sweep", 30.0),
+    "times of staff in tenants that are over": ("identity.acting.expire", 30.0),
     "invitations that were not sent": ("identity.invitations.sweep", 60.0),
 }
 """What runs by itself: name -> (task, every how many seconds)."""

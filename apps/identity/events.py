@@ -82,6 +82,28 @@ class InvitationAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ActingStarted(Event):
+    """Somebody of the platform's staff entered the tenant, for a reason and until a time."""
+
+    name: ClassVar[str] = "identity.acting.started"
+    acting_id: UUID
+    user_id: UUID
+    reason: str
+    ends_at: str
+    wide: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActingEnded(Event):
+    """Somebody of the platform's staff acts in the tenant no more."""
+
+    name: ClassVar[str] = "identity.acting.ended"
+    acting_id: UUID
+    user_id: UUID
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyCreated(Event):
     """An API key was made."""
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from apps.core.ids import new_id
-from apps.identity.types import KeyScope, Outcome
+from apps.identity.types import ActingEnd, KeyScope, Outcome
 from apps.tenants.base import TenantModel
 
 
@@ -128,6 +128,32 @@ class Invitation(TenantModel):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Acting(TenantModel):
+    """The time in which somebody of the platform's staff may act in a tenant, and why. One at a time for each person."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    staff_name = models.TextField()
+    reason = models.TextField()
+    wide = models.BooleanField(default=False)
+    started_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_how = models.TextField(default="", choices=[(how.value, how.value) for how in ActingEnd])
+
+    class Meta:
+        db_table = "identity_acting"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user"], condition=models.Q(ended_at=None), name="identity_acting_once"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["tenant", "-started_at"], name="identity_acting_started"),
+            models.Index(fields=["ends_at"], condition=models.Q(ended_at=None), name="identity_acting_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.staff_name} {self.started_at:%Y-%m-%d %H:%M}"
 
 
 class ApiKey(TenantModel):

@@ -9,9 +9,18 @@ from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.core.context import Context
 from apps.core.scope import system_scope
-from apps.identity.models import ApiKey, Invitation, Membership, Session, SignIn, TrustedIssuer, User
+from apps.identity.models import Acting, ApiKey, Invitation, Membership, Session, SignIn, TrustedIssuer, User
 from apps.identity.session_store import public_id_of
-from apps.identity.types import ApiKeyInfo, InvitationInfo, IssuerInfo, MembershipInfo, Outcome, SessionInfo, SignInInfo
+from apps.identity.types import (
+    ActingInfo,
+    ApiKeyInfo,
+    InvitationInfo,
+    IssuerInfo,
+    MembershipInfo,
+    Outcome,
+    SessionInfo,
+    SignInInfo,
+)
 
 
 def _member(row: Any) -> MembershipInfo:
@@ -94,6 +103,39 @@ def invitation_info(row: Any) -> InvitationInfo:
 def invitations(ctx: Context) -> list[InvitationInfo]:
     """Return the invitations of the tenant in scope that wait, newest first; also those whose time is over."""
     return [invitation_info(row) for row in Invitation.objects.filter(open=True).order_by("-asked_at")[:200]]
+
+
+def acting_info(row: Any) -> ActingInfo:
+    """Return staff's time in a tenant as a value."""
+    return ActingInfo(
+        row.id,
+        row.tenant_id,
+        row.user_id,
+        row.staff_name,
+        row.reason,
+        row.wide,
+        row.started_at,
+        row.ends_at,
+        row.ended_at,
+        row.ended_how,
+    )
+
+
+def acting_now(ctx: Context, user: User) -> ActingInfo | None:
+    """Return where this person of the platform's staff acts now, or None."""
+    with system_scope("identity.authenticate"):
+        row = Acting.objects.filter(user_id=user.pk, ended_at=None, ends_at__gt=ctx.now).first()
+    return acting_info(row) if row else None
+
+
+def acted(ctx: Context, *, limit: int = 20) -> list[ActingInfo]:
+    """Return who of the platform's staff acted in the tenant in scope, newest first."""
+    return [acting_info(row) for row in Acting.objects.order_by("-started_at")[:limit]]
+
+
+def staff_names_of(ctx: Context, user_ids: set[UUID]) -> dict[UUID, str]:
+    """Return the names of those of the platform's staff among them who acted in the tenant in scope."""
+    return dict(Acting.objects.filter(user_id__in=user_ids).values_list("user_id", "staff_name"))
 
 
 def names_of(ctx: Context, user_ids: set[UUID]) -> dict[UUID, str]:

@@ -7,7 +7,7 @@ from apps.core.context import Context
 from apps.core.errors import Unavailable
 from apps.core.jobs import job
 from apps.identity import services
-from apps.identity.types import SEND_INVITATION, SEND_PASSWORD_NOTICE, SEND_RESET, SEND_WAITING
+from apps.identity.types import EXPIRE_ACTING, SEND_INVITATION, SEND_PASSWORD_NOTICE, SEND_RESET, SEND_WAITING
 
 PATIENCE: dict[str, Any] = {
     "autoretry_for": (Unavailable,),
@@ -40,3 +40,9 @@ def send_reset(ctx: Context, *, user_id: str) -> None:
 def send_password_notice(ctx: Context, *, user_id: str) -> None:
     """Mail that a password changed."""
     services.deliver_password_notice(ctx, user_id=UUID(user_id))
+
+
+@job(EXPIRE_ACTING)
+def expire_acting(ctx: Context) -> None:
+    """Put the end of staff's times in tenants on record."""
+    services.expire_acting(ctx)

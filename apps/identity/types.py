@@ -15,6 +15,7 @@ NAME_LENGTH = 64
 
 SEND_INVITATION, SEND_WAITING = "identity.invitation.send", "identity.invitations.sweep"
 SEND_RESET, SEND_PASSWORD_NOTICE = "identity.password_reset.send", "identity.password_notice.send"
+EXPIRE_ACTING = "identity.acting.expire"
 """Names of background jobs."""
 
 
@@ -86,6 +87,43 @@ class Method(StrEnum):
     RECOVERY_CODE = "recovery code"
     INVITATION = "invitation"
     RESET_LINK = "link by mail"
+
+
+class ActingEnd(StrEnum):
+    """How staff's time in a tenant ended."""
+
+    STOPPED = "stopped"
+    EXPIRED = "expired"
+    BY_TENANT = "ended by the tenant"
+    BY_STAFF = "ended by staff"
+
+
+ACTING_ROLES: dict[bool, frozenset[str]] = {
+    False: frozenset({Role.READER}),
+    True: frozenset({Role.ANALYST, Role.READER}),
+}
+"""The roles that platform staff act with in a tenant: reading, or, where policy let them begin so, an analyst's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActingInfo:
+    """The time in which somebody of the platform's staff may act in a tenant."""
+
+    id: UUID
+    tenant_id: UUID
+    user_id: UUID
+    staff_name: str
+    reason: str
+    wide: bool
+    started_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None
+    ended_how: str
+
+    @property
+    def ref(self) -> str:
+        """The id as text, for ids in pages."""
+        return str(self.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ def names_of(ctx: Context, refs: Iterable[str]) -> dict[str, str]:
     wanted = set(refs)
     people = _ids(wanted, "user")
     named = identity.names_of(ctx, set(people.values())) if people else {}
+    if unknown := set(people.values()) - set(named):
+        named |= {key: f"{name} (platform staff)" for key, name in identity.staff_names_of(ctx, unknown).items()}
     keys = (
         {str(key.id): key.name for key in identity.api_keys(ctx)} if any(r.startswith("key:") for r in wanted) else {}
     )

@@ -52,7 +52,13 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("vault.objectmanifest", "Stored objects", "package"),
         ),
     ),
-    ("Staff", (("admin.logentry", "What staff did", "history"),)),
+    (
+        "Staff",
+        (
+            ("identity.acting", "In tenants", "log-in"),
+            ("admin.logentry", "What staff did", "history"),
+        ),
+    ),
 )
 """Heading to (model, label, icon)."""
 

@@ -9,7 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from apps.identity import selectors as identity
 from apps.portal import csp, door, navigation
-from apps.portal.types import Shell, TenantChoice
+from apps.portal.types import Acting, Shell, TenantChoice
 from apps.tenants import selectors as tenants
 
 THEMES = frozenset({"light", "dark"})
@@ -23,6 +23,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "csp_nonce": csp.nonce_of(request),
         "theme": theme if theme in THEMES else "",
         "shell": SimpleLazyObject(lambda: shell_of(request)),
+        "acting": SimpleLazyObject(lambda: acting_of(request)),
     }
 
 
@@ -30,6 +31,18 @@ def density_of(request: HttpRequest) -> str:
     """Return how dense the viewer likes tables."""
     density = request.COOKIES.get("ig_density", "")
     return density if density in DENSITIES else "comfortable"
+
+
+def acting_of(request: HttpRequest) -> Acting | None:
+    """Return where the viewer acts as platform staff now, or None; for the banner of every page."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or not user.is_staff:
+        return None
+    found = identity.acting_now(door.context_of(request), user)
+    tenant = tenants.by_id(found.tenant_id) if found is not None else None
+    if found is None or tenant is None:
+        return None
+    return Acting(tenant.name, reverse("portal:home", args=[tenant.slug]), found.reason, found.ends_at, found.wide)
 
 
 def shell_of(request: HttpRequest) -> Shell | None:

@@ -298,6 +298,17 @@ class TenantChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """Where the viewer, one of the platform's staff, acts now."""
+
+    tenant: str
+    href: str
+    reason: str
+    ends_at: datetime
+    wide: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """What surrounds a signed-in page: who looks, at which tenant, in which roles, from which region."""
 

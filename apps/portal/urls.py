@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.portal.views import (
     account,
+    acting,
     editing,
     entities,
     front,
@@ -43,6 +44,7 @@ urlpatterns = [
     path("account/security/apps/<int:app_id>/remove/", security.remove_app, name="app-remove"),
     path("account/security/recovery-codes/", security.recovery_codes, name="recovery-codes"),
     path("account/password/", passwords.change, name="account-password"),
+    path("account/acting/stop/", acting.stop, name="acting-stop"),
     path("account/sessions/", sessions.sessions, name="account-sessions"),
     path("account/sessions/end-others/", sessions.end_others, name="sessions-end-others"),
     path("account/sessions/<uuid:session_id>/end/", sessions.end, name="session-end"),
@@ -70,6 +72,7 @@ urlpatterns = [
     path("t/<slug:slug>/members/<uuid:user_id>/roles/", members.change_roles, name="member-roles"),
     path("t/<slug:slug>/members/<uuid:user_id>/remove/", members.remove, name="member-remove"),
     path("t/<slug:slug>/members/<uuid:user_id>/sign-out/", members.sign_out, name="member-sign-out"),
+    path("t/<slug:slug>/staff/<uuid:acting_id>/end/", acting.end, name="acting-end"),
     path("t/<slug:slug>/keys/", keys.keys, name="keys"),
     path("t/<slug:slug>/keys/new/", keys.key_new, name="key-new"),
     path("t/<slug:slug>/keys/<uuid:key_id>/rotate/", keys.rotate, name="key-rotate"),

@@ -10,7 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from apps.bus.models import Cursor, Parked
 from apps.connectors.models import IngestBatch, IngestJob, IngestMapping, IngestRowError
 from apps.core.clock import utc_now
-from apps.core.context import service_context
+from apps.core.context import Actor, ActorKind, SessionFacts, service_context
 from apps.core.errors import Forbidden
 from apps.core.ids import new_id
 from apps.core.scope import no_scope, system_scope, tenant_scope
@@ -25,7 +25,7 @@ from apps.quotas.types import Measure
 from apps.vault import services as vault
 from apps.vault.models import ObjectManifest
 from tests.admin.staff import Staff, staff
-from tests.conftest import TenantKit, make_tenant, sequence
+from tests.conftest import PASSWORD, TenantKit, make_tenant, sequence
 
 
 @dataclass
@@ -68,6 +68,19 @@ def _ingest() -> IngestJob:
 def make_world() -> World:
     """Make a tenant with one of everything."""
     kit = make_tenant()
+    now = utc_now()
+    with no_scope():
+        helper = identity.create_user(
+            service_context("test"),
+            email=f"s{kit.info.slug}@staff.example",
+            password=PASSWORD,
+            platform_roles=("support",),
+        )
+        ctx = service_context("test").but(
+            actor=Actor(ActorKind.USER, str(helper.pk)),
+            session=SessionFacts(authenticated_at=now, second_factor_at=now),
+        )
+        identity.start_acting(ctx, tenant=kit.info, reason="ticket 4711, as asked", minutes=60)
     with tenant_scope(kit.info.id):
         rows = graph.upsert_entities(
             kit.ctx,

@@ -13,8 +13,8 @@ from apps.core.scope import no_scope, system_scope
 from tests.admin.conftest import World
 from tests.admin.staff import Staff, staff, statements, text_of, words_of
 
-ENTRY = 3
-"""Session, device, account: what a request costs before its page."""
+ENTRY = 4
+"""Session, device, account, and where the caller acts: what a request costs beside its page."""
 
 QUERIES: dict[str, tuple[int, int]] = {
     "admin.logentry": (1, 1),
@@ -24,6 +24,7 @@ QUERIES: dict[str, tuple[int, int]] = {
     "connectors.ingestmapping": (2, 2),
     "graph.edge": (2, 3),
     "graph.entity": (2, 5),
+    "identity.acting": (2, 2),
     "identity.apikey": (2, 2),
     "identity.membership": (2, 2),
     "identity.user": (1, 3),
@@ -57,8 +58,8 @@ MADE_BY_HAND = {
 POLICY = {"policy.decisionentry", "policy.fence", "policy.signalentry"}
 SEES: dict[str, set[str]] = {
     "sre": {"bus.parked", "bus.cursor", "ledger.sequencer"},
-    "security": {"ledger.record", "ledger.head", "ledger.sequencer", *POLICY},
-    "support": {"tenants.tenant", *POLICY},
+    "security": {"ledger.record", "ledger.head", "ledger.sequencer", "identity.acting", *POLICY},
+    "support": {"tenants.tenant", "identity.acting", *POLICY},
     "finops": set(),
 }
 

@@ -44,7 +44,7 @@ def somebody() -> Staff:
     return one
 
 
-ENTRY, ROWS_AND_LABELS = 3, 2
+ENTRY, ROWS_AND_LABELS = 4, 2
 
 
 @pytest.mark.slow

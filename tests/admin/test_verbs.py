@@ -14,7 +14,7 @@ from apps.core.ids import new_id
 from apps.core.scope import no_scope, system_scope
 from apps.core.sockets import SUBSCRIBERS
 from apps.identity.events import ApiKeyRevoked, MemberAdded, MemberRemoved, MemberRolesChanged, UserCreated
-from apps.identity.models import ApiKey, Membership, User
+from apps.identity.models import Acting, ApiKey, Membership, User
 from apps.ledger.models import Record
 from apps.ledger.selectors import head_position
 from apps.tenants.events import TenantCreated, TenantStatusChanged
@@ -305,6 +305,7 @@ def acts(world: World) -> list[tuple[str, dict[str, Any], Callable[[], Any]]]:
     with no_scope(), system_scope("portal.admin"):
         key = ApiKey.objects.get(pk=world.key_id)
         member = Membership.objects.get(user=world.member)
+        acting = Acting.objects.filter(tenant_id=world.kit.info.id).earliest("started_at")
     tenant = tenant_of(world)
     reason = {"reason": "because"}
     return [
@@ -319,6 +320,13 @@ def acts(world: World) -> list[tuple[str, dict[str, Any], Callable[[], Any]]]:
         ),
         (do("identity.membership", "roles", member), {"roles": ["owner"]}, lambda: again(member).roles),
         (do("identity.membership", "remove", member), {}, lambda: again(member).active),
+        (do("identity.acting", "act"), {"tenant": tenant.slug, "reason": "ticket 4711", "minutes": "30"}, counted),
+        (
+            do("identity.acting", "act-widely"),
+            {"tenant": tenant.slug, "reason": "ticket 4711", "minutes": "30"},
+            counted,
+        ),
+        (do("identity.acting", "end", acting), {}, lambda: again(acting).ended_at),
         (do("identity.apikey", "revoke", key), {}, lambda: again(key).revoked_at),
         (do("bus.parked", "replay", world.parked), reason, lambda: again(world.parked).state),
         (do("bus.parked", "drop", world.parked), reason, lambda: again(world.parked).state),
@@ -327,7 +335,11 @@ def acts(world: World) -> list[tuple[str, dict[str, Any], Callable[[], Any]]]:
     ]
 
 
-MAY: dict[str, set[str]] = {"sre": {"bus/parked/do/replay", "bus/parked/do/drop"}, "security": set(), "support": set()}
+MAY: dict[str, set[str]] = {
+    "sre": {"bus/parked/do/replay", "bus/parked/do/drop"},
+    "security": set(),
+    "support": {"identity/acting/do/act/", "identity/acting/do/end/"},
+}
 
 
 @pytest.mark.parametrize("role", MAY)

@@ -35,6 +35,7 @@ SOFT = {
     "/account/security/": "the caller's own second factors",
     "/account/security/apps/new/": "the caller's own second factors",
     "/account/security/recovery-codes/": "the caller's own second factors",
+    "/account/acting/stop/": "the caller's own time in a tenant",
     "/account/password/": "the caller's own password",
     "/account/sessions/": "the caller's own sessions",
     "/account/sessions/end-others/": "the caller's own sessions",

@@ -1,5 +1,6 @@
 """Verbs of identity: accounts, members, keys, and who a request comes from."""
 
+from apps.identity.services.acting import acting_in, end_acting, expire_acting, start_acting, stop_acting
 from apps.identity.services.factors import (
     apps_of,
     begin_app,
@@ -67,6 +68,7 @@ __all__ = [
     "EventTokenRefused",
     "accept_invitation",
     "account_hash",
+    "acting_in",
     "add_member",
     "apps_of",
     "ask_for_reset",
@@ -84,11 +86,13 @@ __all__ = [
     "deliver_password_notice",
     "deliver_reset",
     "distrust_issuer",
+    "end_acting",
     "end_member_sessions",
     "end_other_sessions",
     "end_session",
     "enrol_second_factor",
     "enter_as_member",
+    "expire_acting",
     "finish_app",
     "finish_assertion",
     "finish_registration",
@@ -119,6 +123,8 @@ __all__ = [
     "rotate_api_key",
     "token_holder",
     "send_waiting_invitations",
+    "start_acting",
+    "stop_acting",
     "trust_issuer",
     "use_recovery_code",
     "verify_event_token",

@@ -8,9 +8,10 @@ from apps.identity.types import BELOW, Role
 def grantable(ctx: Context) -> frozenset[str]:
     """Return the roles that the caller may give and take here: an owner all, others those within their own.
 
-    Platform staff act by the platform's own verbs, which policy gives to operators with a fresh second factor.
+    Platform staff who hold no role here act by the platform's own verbs, which policy gives to operators with a fresh
+    second factor; inside a tenant they give no more than their roles there.
     """
-    if ctx.actor.kind is ActorKind.SERVICE or ctx.platform_roles:
+    if ctx.actor.kind is ActorKind.SERVICE or (ctx.platform_roles and not ctx.roles):
         return frozenset(Role)
     return grantable_with(ctx.roles)
 

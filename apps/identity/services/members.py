@@ -14,9 +14,10 @@ from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.identity import selectors
 from apps.identity.events import MemberAdded, MemberRemoved, MemberRolesChanged, UserCreated
 from apps.identity.models import Membership, User
+from apps.identity.services.acting import acting_in
 from apps.identity.services.entering import into
 from apps.identity.services.granting import require_grantable
-from apps.identity.types import MembershipInfo, PlatformRole, Role
+from apps.identity.types import ACTING_ROLES, MembershipInfo, PlatformRole, Role
 from apps.tenants.types import TenantInfo
 
 
@@ -122,8 +123,14 @@ def remove_member(ctx: Context, *, user_id: UUID) -> None:
 
 
 def enter_as_member(ctx: Context, *, user: User, tenant: TenantInfo) -> Context:
-    """Return `ctx` as this person in this tenant. Raises NotFound for a stranger: the tenant is not told of."""
+    """Return `ctx` as this person in this tenant: a member, or one of the platform's staff who acts there now.
+
+    Raises NotFound for a stranger: the tenant is not told of.
+    """
     found = selectors.membership(user.id, tenant.id)
-    if found is None or not user.is_active:
+    roles = found.roles if found is not None else None
+    if roles is None and (acting := acting_in(ctx, user=user, tenant_id=tenant.id)) is not None:
+        roles = ACTING_ROLES[acting.wide]
+    if roles is None or not user.is_active:
         raise NotFound("no such tenant")
-    return into(ctx, tenant, found.roles, Actor(ActorKind.USER, str(user.id), user.name or user.email))
+    return into(ctx, tenant, roles, Actor(ActorKind.USER, str(user.id), user.name or user.email))

@@ -105,7 +105,10 @@ def _given(ctx: Context, user: Any, code: str) -> Method | None:
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session; `next` may name the page to come back to after signing in again."""
     if request.user.is_authenticated:
-        identity.note_sign_out(door.context_of(request), user=request.user)
+        ctx = door.context_of(request)
+        if request.user.is_staff:
+            identity.stop_acting(ctx, user=request.user)
+        identity.note_sign_out(ctx, user=request.user)
     with system_scope("identity.authenticate"):
         logout(request)
     target = entrance.target_of(request)

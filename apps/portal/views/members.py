@@ -15,7 +15,7 @@ from apps.core.errors import InvalidInput, NotFound
 from apps.core.scope import require_tenant_id
 from apps.identity import selectors as people
 from apps.identity import services as identity
-from apps.identity.types import InvitationInfo, MembershipInfo, Role
+from apps.identity.types import ActingEnd, ActingInfo, InvitationInfo, MembershipInfo, Role
 from apps.policy import services as policy
 from apps.portal import actors, attempts, door, figures
 from apps.portal.account_forms import InviteForm
@@ -48,6 +48,12 @@ def _invitation_state(ctx: Context, one: InvitationInfo) -> Badge:
     return Badge("being sent", Tone.INFO, "clock")
 
 
+def _acting_state(ctx: Context, one: ActingInfo) -> Badge:
+    if one.ended_at is None and one.ends_at > ctx.now:
+        return Badge("acts now", Tone.WARN, "log-in")
+    return Badge(one.ended_how or ActingEnd.EXPIRED.value, Tone.NEUTRAL, "clock")
+
+
 def drawn(request: HttpRequest, ctx: Context, form: InviteForm | None = None) -> HttpResponse:
     """Return the page of members; `form` is an invitation that was not taken."""
     found = [one for one in people.members(ctx) if one.active]
@@ -69,6 +75,7 @@ def drawn(request: HttpRequest, ctx: Context, form: InviteForm | None = None) ->
                 for one in waiting
             ],
             "mail_folder": mail.written_to(),
+            "staff": [(one, _acting_state(ctx, one)) for one in people.acted(ctx)],
         },
         status=422 if form is not None and form.errors else 200,
     )
