@@ -71,11 +71,11 @@ class ActingAdmin(PlatformAdmin):
     about = "Staff enter a tenant for a reason and a time. The tenant sees it, and its ledger has beginning and end."
     empty = "Nobody acted in a tenant."
     tenant_column = "tenant_id"
-    list_display = ("staff_name", "tenant_label", "reason", "mode", "state", "started_at", "ends_at")
-    list_matters = ("staff_name", "state")
+    list_display = ("who", "tenant_label", "reason", "mode", "state", "started_at", "ends_at")
+    list_matters = ("who", "state")
     list_filter = (filters.TenantFilter,)
     detail = (
-        ("Acting", ("staff_name", "tenant_label", "enter_link", "mode", "state", "reason")),
+        ("Acting", ("who", "tenant_label", "enter_link", "mode", "state", "reason")),
         ("Times", ("started_at", "ends_at", "ended_at")),
     )
     verbs = (
@@ -118,6 +118,11 @@ class ActingAdmin(PlatformAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Acting]:
         """All of them."""
         return cast("QuerySet[Acting]", super().get_queryset(request))
+
+    @admin.display(description="who")
+    def who(self, obj: Acting) -> str:
+        """Whose time it is."""
+        return obj.staff_name
 
     @admin.display(description="may")
     def mode(self, obj: Acting) -> str:

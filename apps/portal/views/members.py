@@ -22,6 +22,17 @@ from apps.portal.account_forms import InviteForm
 from apps.portal.forms import RolesForm
 from apps.portal.types import Badge, Crumb, Tone
 
+ABOUT: dict[Role, str] = {
+    Role.OWNER: "everything, also giving every role",
+    Role.ADMIN: "members, keys, data, settings",
+    Role.ANALYST: "reads and writes data, brings data in",
+    Role.READER: "reads data",
+    Role.DEVELOPER: "reads and writes data, makes API keys",
+    Role.BILLING: "use and invoices",
+    Role.DPO: "privacy requests, all data in clear",
+    Role.AUDITOR_TENANT: "the ledger and evidence of this tenant",
+    Role.AUDITOR_ORG: "the ledger and evidence, for the organisation",
+}
 SENDING_AT_MOST = timedelta(minutes=20)
 """After this long the queue and the mail server had their chances."""
 
@@ -35,7 +46,7 @@ def members(request: HttpRequest, ctx: Context) -> HttpResponse:
 def invite_choices(ctx: Context) -> list[tuple[str, str]]:
     """Return the roles that the viewer may invite to."""
     mine = identity.grantable(ctx)
-    return [(role.value, role.value) for role in Role if role in mine]
+    return [(role.value, f"{role.value}: {ABOUT[role]}") for role in Role if role in mine]
 
 
 def _invitation_state(ctx: Context, one: InvitationInfo) -> Badge:
