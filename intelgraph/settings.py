@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "apps.identity",
     "apps.policy",
     "apps.quotas",
+    "apps.flags",
     "apps.graph",
     "apps.connectors",
     "apps.privacy",

@@ -30,6 +30,7 @@ from apps.core import sockets  # noqa: E402
 from apps.core.context import Actor, ActorKind, Context, service_context  # noqa: E402
 from apps.core.ids import new_id  # noqa: E402
 from apps.core.scope import no_scope, tenant_scope  # noqa: E402
+from apps.flags import snapshot as flags  # noqa: E402
 from apps.identity import services as identity  # noqa: E402
 from apps.ledger.sequencer import Sequencer  # noqa: E402
 from apps.policy import services as policy  # noqa: E402
@@ -45,6 +46,7 @@ def _database(django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock():
         yield
         policy.close_log()
+        flags.stop()
     for connection in connections.all(initialized_only=True):
         connection.close()
         if hasattr(connection, "close_pool"):

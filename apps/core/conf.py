@@ -86,6 +86,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("IG_COUNTRY_HEADER", "Header in which a trusted proxy names the client's country (ISO 3166-1 alpha-2)"),
     Option("IG_DEVICE_HEADER", "Header in which a trusted proxy calls the client's device `trusted` or `untrusted`"),
     Option("IG_RISK_HEADER", "Header in which a trusted proxy calls the session's risk `low`, `medium` or `high`"),
+    Option("IG_FLAGS_FILE", "Registry of feature flags; a relative path begins at the project", "contracts/flags.yaml"),
+    Option("IG_FLAGS_GRACE_DAYS", "Days after a flag's expiry until `manage.py flags check` fails", "14"),
+    Option("IG_FLAGS_STALE_DAYS", "Days without an evaluation after which a flag counts as stale", "30"),
     Option("IG_METRICS_TOKEN", "Bearer token that may read `/metrics`; unset: nobody by token", secret=True),
     Option("IG_METRICS_FROM", "Addresses or networks, comma-separated, that may read `/metrics` without a token"),
     Option("IG_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
@@ -158,6 +161,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         raise ConfigurationError("IG_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
     if values["IG_DATABASE_POOLING"] not in {"session", "transaction"}:
         raise ConfigurationError("IG_DATABASE_POOLING must be 'session' or 'transaction'")
+    for name in ("IG_FLAGS_GRACE_DAYS", "IG_FLAGS_STALE_DAYS"):
+        if not values[name].isascii() or not values[name].isdigit() or len(values[name]) > 5:
+            raise ConfigurationError(f"{name} must be a whole number of days")
     if not values["IG_NEO4J_MAX_LAG"].isascii() or not values["IG_NEO4J_MAX_LAG"].isdigit():
         raise ConfigurationError("IG_NEO4J_MAX_LAG must be a whole number of events, 0 or more")
     return Settings(values)

@@ -130,7 +130,8 @@ class ReaderFunction(Operation):
 def apply_grants(using: str) -> None:
     """Give the application and system roles what each table allows; run after every migration as the owner.
 
-    A model may narrow it: `append_only = True` (select and insert), `app_rights = "select"` for the application role.
+    A model may narrow it: `append_only = True` (select and insert), `app_rights = "select"` for the application role
+    (empty: nothing at all).
     """
     by_table = {m._meta.db_table: m for m in apps.get_models(include_auto_created=True)}
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
@@ -142,7 +143,8 @@ def apply_grants(using: str) -> None:
                 rights = "select"
             cursor.execute(f'revoke all on "{table}" from ig_app, ig_system')
             cursor.execute(f'grant {rights} on "{table}" to ig_system')
-            cursor.execute(f'grant {getattr(model, "app_rights", rights)} on "{table}" to ig_app')
+            if app_rights := getattr(model, "app_rights", rights):
+                cursor.execute(f'grant {app_rights} on "{table}" to ig_app')
         cursor.execute("grant usage, select on all sequences in schema public to ig_app, ig_system")
 
 

@@ -27,6 +27,7 @@ SYSTEM_SCOPES: dict[str, str] = {
     "bus.relay": "deliver recorded events to subscribers",
     "vault.keys": "make, rotate and publish the platform's keys, sign checkpoints",
     "graph.projection": "project every tenant's graph",
+    "flags.registry": "read and change the platform's flags, and note their use",
     "connectors.sweep": "find jobs whose worker died",
     "policy.decisions": "write the log of decisions, read fences and signals of the tenant that a caller enters",
     "portal.admin": "platform staff at work in the admin",
