@@ -3,11 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.gateway.ofrep import urls as ofrep_urls
 from apps.gateway.rest.api import urls as rest_urls
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     *rest_urls(),
+    *ofrep_urls(),
     path("", include("apps.portal.urls")),
 ]
 

@@ -100,6 +100,14 @@ def evaluate_all(subject: Subject) -> list[tuple[CompiledFlag, Evaluation]]:
     return found
 
 
+def evaluate_remote(subject: Subject, key: str) -> Evaluation:
+    """Return what a flag is for a subject; one that clients may not see is not there."""
+    flag = snapshot.current().flags.get(key)
+    if flag is not None and not flag.definition.remote:
+        return Evaluation(key, error=ErrorCode.FLAG_NOT_FOUND, message="there is no such flag")
+    return evaluate(subject, key)
+
+
 def known(key: str) -> CompiledFlag | None:
     """Return a flag as it stands, or None."""
     return snapshot.current().flags.get(key)

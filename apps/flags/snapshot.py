@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connections
@@ -37,10 +37,11 @@ AWAY = (DatabaseError, InterfaceError, PoolTimeout)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All flags at one revision of the registry (-1: the file alone)."""
+    """All flags at one revision of the registry (-1: the file alone), and the versions of the rows in it."""
 
     revision: int
     flags: Mapping[str, CompiledFlag]
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Watched(Kept[str, Snapshot]):
@@ -144,20 +145,29 @@ def _refresh(state: _State, *, look: bool = False) -> Snapshot:
 
 
 def _read() -> Snapshot:
-    """Read the registry; where its revision is known, what was compiled is used again."""
+    """Read the registry. What did not change since the last time is neither read nor compiled again."""
     known = _state.snapshot
+    declared = registry.declared()
     with system_scope("flags.registry"):
         revision = Registry.objects.filter(id=1).values_list("revision", flat=True).first() or 0
         if known is not None and known.revision == revision:
             return known
-        rows = list(Flag.objects.all())
-    return Snapshot(revision, compiled(registry.declared(), rows))
+        versions = dict(Flag.objects.values_list("key", "version"))
+        had = known.versions if known is not None and known.revision >= 0 else {}
+        rows = list(Flag.objects.filter(key__in=[key for key, one in versions.items() if had.get(key) != one]))
+    if known is not None and had:
+        flags = {**known.flags, **compiled(declared, rows, only_rows=True)}  # rows are never deleted
+    else:
+        flags = compiled(declared, rows)
+    return Snapshot(revision, flags, versions)
 
 
-def compiled(declared: Mapping[str, Definition], rows: list[Flag]) -> dict[str, CompiledFlag]:
-    """Return the flags of file and rows together. A flag that another release's file declares is
+def compiled(
+    declared: Mapping[str, Definition], rows: list[Flag], *, only_rows: bool = False
+) -> dict[str, CompiledFlag]:
+    """Return the flags of file and rows together (or of the rows alone). A flag that another release's file declares is
     archived here."""
-    flags = {key: compile_flag(one) for key, one in declared.items()}
+    flags = {} if only_rows else {key: compile_flag(one) for key, one in declared.items()}
     for row in rows:
         found = effective(row, declared.get(row.key))
         if found is None:

@@ -80,7 +80,7 @@ flags:
   - {key: one, owner: team, scope: tenant, expires: 2026-03-31, killswitch: true, risk: low}
   - {key: two, owner: team, scope: tenant, expires: never, killswitch: true, risk: low}
 """
-AWAY = {name: "postgresql://nobody@127.0.0.1:1/none" for name in ("DATABASE_URL", "DATABASE_SYSTEM_URL")}
+AWAY = dict.fromkeys(("DATABASE_URL", "DATABASE_SYSTEM_URL"), "postgresql://nobody@127.0.0.1:1/none")
 
 
 @pytest.mark.parametrize(
