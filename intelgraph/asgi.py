@@ -18,6 +18,7 @@ django.setup()
 # What follows needs the apps.
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
+from apps.flags import services as flags  # noqa: E402
 from apps.gateway import asgi as graphql  # noqa: E402
 from apps.gateway import health, scrape  # noqa: E402
 from apps.gateway.doors import App, HttpDoors  # noqa: E402
@@ -37,6 +38,6 @@ application = ProtocolTypeRouter(
     {
         "http": Edge(HttpDoors(HTTP_DOORS, otherwise=Handler())),
         "websocket": graphql.Sockets(),
-        "lifespan": Lifespan(warm=[graphql.engine, policy.warm]),
+        "lifespan": Lifespan(warm=[graphql.engine, policy.warm, flags.begin]),
     }
 )

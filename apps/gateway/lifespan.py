@@ -49,7 +49,7 @@ class Lifespan:
             start_tracing("web")
             forgotten = forget_ended_processes()
             for warm in self.warm:
-                warm()
+                await asyncio.to_thread(warm)
         except Exception as error:
             log.error("the web process cannot start", exc_info=error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})

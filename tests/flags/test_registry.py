@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
+from apps.connectors import services as connectors
+from apps.connectors.models import IngestJob
 from apps.core.context import service_context
-from apps.core.errors import Conflict, InvalidInput, NotFound, StaleVersion
-from apps.core.scope import PLATFORM_TENANT_ID, no_scope, system_scope
+from apps.core.errors import Conflict, InvalidInput, NotFound, StaleVersion, Unavailable
+from apps.core.scope import PLATFORM_TENANT_ID, no_scope, system_scope, tenant_scope
 from apps.flags import registry, selectors, services, snapshot, usage
 from apps.flags.definition import parse
 from apps.flags.errors import FlagInvalid
@@ -308,6 +310,25 @@ def test_strangers_make_up_no_series() -> None:
     assert len(next(iter(usage.EVALUATIONS.collect())).samples) <= before + 4
 
 
+def test_imports_are_paused_for_a_tenant(tenant: TenantKit, outsider: TenantKit) -> None:
+    """A flag of the product at work: new imports of one tenant are refused, another's are not."""
+    services.declare(CTX)
+    services.target_tenant(
+        CTX,
+        key="connectors.ingest",
+        tenant_id=tenant.info.id,
+        variant="off",
+        expected_version=row_of("connectors.ingest").version,
+        reason="their source is broken",
+    )
+    with pytest.raises(Unavailable, match="paused"):
+        connectors.start_ingest(tenant.ctx, source="stix", content=[b"{}"])
+    assert not IngestJob.objects.exists()
+    with no_scope(), tenant_scope(outsider.info.id):
+        started = connectors.start_ingest(outsider.ctx, source="stix", content=[b'{"type": "bundle"}'], enqueue=False)
+    assert started.state.value == "queued"
+
+
 WATCHER = """
 import sys, time
 import django
@@ -367,5 +388,6 @@ def test_without_the_database_the_last_table_stays(tenant: TenantKit, monkeypatc
     snapshot.forget()
     assert selectors.is_on(tenant.ctx, key) is True
     monkeypatch.setattr(snapshot, "_state", snapshot._State())
+    snapshot._state.following = True  # it is not kept fresh: no thread of it outlives the test
     assert selectors.is_on(tenant.ctx, key) is False, "a new process has the file alone"
     assert selectors.is_on(tenant.ctx, "connectors.ingest") is True

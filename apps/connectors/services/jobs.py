@@ -20,16 +20,18 @@ from apps.connectors.models import IngestJob
 from apps.connectors.services import finishing
 from apps.connectors.types import RUN_JOB, Format, JobState, JobView, MappingView, OnError, Phase
 from apps.core.context import Actor, ActorKind, Context
-from apps.core.errors import InvalidInput, NotFound, PayloadTooLarge
+from apps.core.errors import InvalidInput, NotFound, PayloadTooLarge, Unavailable
 from apps.core.ids import new_id
 from apps.core.jobs import enqueue_named
 from apps.core.routers import write_alias
 from apps.core.scope import system_scope
+from apps.flags import selectors as flags
 from apps.tenants import selectors as tenants
 from apps.vault import services as vault
 from apps.vault.types import StoredObject
 
 MAX_SOURCE_BYTES = 16 << 30
+PAUSE_FLAG = "connectors.ingest"
 RESEND_AFTER = timedelta(seconds=60)
 
 
@@ -53,8 +55,11 @@ def start_ingest(
     idempotency key with the same request returns the first job.
 
     Raises NotFound for an unknown mapping, InvalidInput for an empty source or an option that does not fit,
-    PayloadTooLarge, IdempotencyMismatch when the key was used for another request, and what the object store raises.
+    PayloadTooLarge, IdempotencyMismatch when the key was used for another request, Unavailable while the flag
+    `connectors.ingest` is off for the tenant, and what the object store raises.
     """
+    if not flags.is_on(ctx, PAUSE_FLAG, True):
+        raise Unavailable("new imports are paused", mend="Send it again later; what runs goes on.")
     view = selectors.mapping(ctx, mapping or source)
     document = _adjusted(view, format, on_error)
     if len(idempotency_key) > 255:

@@ -16,21 +16,18 @@ from apps.core.context import Context
 from apps.core.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from apps.core.ids import new_id
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
-from apps.flags import definition, registry, schema, selectors, snapshot
+from apps.flags import definition, registry, schema, snapshot
 from apps.flags.events import (
     FlagArchived,
     FlagChanged,
     FlagCreated,
-    FlagDeclared,
     FlagEvent,
-    FlagExpired,
     FlagKilled,
     FlagRestored,
     FlagTargeted,
-    FlagWentStale,
 )
 from apps.flags.models import Flag, Registry
-from apps.flags.types import Definition, FindingKind, Scope, State
+from apps.flags.types import Definition, Scope, State
 from apps.tenants import selectors as tenants
 
 MAX_REASON = 500
@@ -44,7 +41,7 @@ def _reason(reason: str) -> str:
     return text
 
 
-def _locked() -> Registry:
+def locked() -> Registry:
     """Lock the registry: whoever changes flags does it alone."""
     Registry.objects.get_or_create(id=1)
     return Registry.objects.select_for_update().get(id=1)
@@ -57,7 +54,7 @@ def _effective(row: Flag) -> Definition:
     return found
 
 
-def _document(row: Flag) -> dict[str, str]:
+def document_of(row: Flag) -> dict[str, str]:
     """Return all that a flag is, as the ledger keeps it."""
     state = row.state if not row.state_reason else f"{row.state}: {row.state_reason}"
     state = f"{state} (not in the file)" if row.absent else state
@@ -70,20 +67,20 @@ def _mirror(row: Flag, found: Definition) -> None:
     row.expires = found.expires
 
 
-def _stored(ctx: Context, registered: Registry, row: Flag, event: type[FlagEvent], reason: str, before: Any) -> Flag:
+def stored(ctx: Context, registered: Registry, row: Flag, event: type[FlagEvent], reason: str, before: Any) -> Flag:
     """Write a changed row, count the revision up, record what was and what is."""
     _mirror(row, _effective(row))
     row.updated_at, row.updated_by = ctx.now, ctx.actor.ref
     row.save()
     registered.revision += 1
     registered.save(update_fields=["revision"])
-    told = event(row.key, row.version, reason, before, _document(row))
+    told = event(row.key, row.version, reason, before, document_of(row))
     bus.record(ctx, told, tenant_id=PLATFORM_TENANT_ID)
     snapshot.SNAPSHOT.changed(snapshot.EVERYTHING)
     return row
 
 
-def _new_row(ctx: Context, found: Definition, *, declared: bool) -> Flag:
+def new_row(ctx: Context, found: Definition, *, declared: bool) -> Flag:
     document = dict(found.document)
     row = Flag(
         id=new_id(),
@@ -108,13 +105,13 @@ def _change(
     """Change one flag. Raises NotFound, StaleVersion, Conflict when nothing would change, FlagInvalid."""
     why = _reason(reason)
     with system_scope("flags.registry"), transaction.atomic(using="system"):
-        registered = _locked()
+        registered = locked()
         row = Flag.objects.select_for_update().filter(key=key).first()
         if row is None:
             declared = registry.declared().get(key)
             if declared is None:
                 raise NotFound(f"there is no flag {key!r}"[:200], field="key")
-            row = _new_row(ctx, declared, declared=True)
+            row = new_row(ctx, declared, declared=True)
         elif expected_version is not None and row.version != expected_version:
             raise StaleVersion(
                 f"{key} was changed meanwhile: it is at version {row.version}, you began from {expected_version}",
@@ -122,50 +119,12 @@ def _change(
                 expected=expected_version,
                 current=row.version,
             )
-        before = _document(row)
+        before = document_of(row)
         change(row)
-        if _document(row) == before:
+        if document_of(row) == before:
             raise Conflict("nothing would change", field="key")
         row.version += 1
-        return _stored(ctx, registered, row, event, why, before)
-
-
-def declare(ctx: Context) -> list[str]:
-    """Take the registry's file in, so that lists show its flags; return the keys that were new or changed.
-
-    What processes evaluate does not wait for it: each reads the file of its own release. Flags that left the file are
-    archived: killed or not, they come back as they were. Idempotent; safe to run in several processes at once.
-    """
-    wanted = registry.declared()
-    with system_scope("flags.registry"):
-        known = dict(Flag.objects.exclude(declared=None).filter(absent=False).values_list("key", "declared"))
-        if known == {key: dict(one.document) for key, one in wanted.items()}:
-            return []
-        with transaction.atomic(using="system"):
-            registered = _locked()
-            rows = {row.key: row for row in Flag.objects.select_for_update()}
-            changed = [key for key, found in wanted.items() if _take_in(ctx, registered, rows.get(key), found)]
-            for row in rows.values():
-                if row.declared is not None and row.key not in wanted and not row.absent:
-                    before = _document(row)
-                    row.absent, row.version = True, row.version + 1
-                    _stored(ctx, registered, row, FlagArchived, "it left the file", before)
-                    changed.append(row.key)
-    return changed
-
-
-def _take_in(ctx: Context, registered: Registry, row: Flag | None, found: Definition) -> bool:
-    document = dict(found.document)
-    if row is None:
-        _stored(ctx, registered, _new_row(ctx, found, declared=True), FlagDeclared, "the file", {})
-        return True
-    if row.declared == document and not row.absent:
-        return False
-    # `before` is what the row said, not what the new file makes of it.
-    before = definition.told({**definition.patched(row.declared or {}, row.own), "state": row.state})
-    row.declared, row.absent, row.version = document, False, row.version + 1
-    _stored(ctx, registered, row, FlagDeclared, "the file", before)
-    return True
+        return stored(ctx, registered, row, event, why, before)
 
 
 def create_flag(ctx: Context, *, document: Mapping[str, Any], reason: str) -> Flag:
@@ -173,12 +132,12 @@ def create_flag(ctx: Context, *, document: Mapping[str, Any], reason: str) -> Fl
     why = _reason(reason)
     found = definition.parse(dict(document))
     with system_scope("flags.registry"), transaction.atomic(using="system"):
-        registered = _locked()
+        registered = locked()
         if found.key in registry.declared() or Flag.objects.filter(key=found.key).exists():
             raise Conflict(f"there is a flag {found.key} already", field="key", mend="Choose another key.")
         if Flag.objects.count() >= MAX_FLAGS:
             raise Conflict(f"the registry holds {MAX_FLAGS} flags", mend="Take out what is stale first.")
-        return _stored(ctx, registered, _new_row(ctx, found, declared=False), FlagCreated, why, {})
+        return stored(ctx, registered, new_row(ctx, found, declared=False), FlagCreated, why, {})
 
 
 def change_flag(ctx: Context, *, key: str, changes: Mapping[str, Any], expected_version: int, reason: str) -> Flag:
@@ -273,27 +232,3 @@ def archive(ctx: Context, *, key: str, reason: str) -> Flag:
         row.state, row.state_reason = State.ARCHIVED, _reason(reason)
 
     return _change(ctx, key, FlagArchived, reason, change)
-
-
-def tend(ctx: Context) -> int:
-    """Tell of each flag that has expired or gone stale: one event each time that becomes true. Return how many."""
-    declare(ctx)
-    seen = selectors.last_seen()
-    told = 0
-    for found in selectors.findings(ctx):
-        with system_scope("flags.registry"), transaction.atomic(using="system"):
-            row = Flag.objects.select_for_update().filter(key=found.key).first()
-            mark = f"{found.kind}:{found.since}"
-            if row is None or mark in row.told.split():
-                continue
-            row.told = " ".join([*row.told.split(), mark][-6:])
-            row.save(update_fields=["told"])
-            if found.kind is FindingKind.STALE:
-                last = str(seen[found.key].date()) if found.key in seen else ""
-                bus.record(ctx, FlagWentStale(found.key, found.owner, last), tenant_id=PLATFORM_TENANT_ID)
-            else:
-                overdue = found.kind is FindingKind.OVERDUE
-                event = FlagExpired(found.key, found.owner, str(found.since), overdue)
-                bus.record(ctx, event, tenant_id=PLATFORM_TENANT_ID)
-            told += 1
-    return told
