@@ -57,14 +57,24 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|false)$"), list("tf"))
 
 
+def read_yaml(text: bytes | str, field: str) -> Any:
+    """Return what a small YAML (or JSON) text holds. Raises FlagInvalid naming `field`."""
+    if len(text) > MAX_BYTES:
+        raise FlagInvalid(f"the text is larger than {MAX_BYTES} bytes", field=field)
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  a safe loader of our own
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise FlagInvalid(f"this is not YAML: {' '.join(str(error).split())[:300]}", field=field) from None
+
+
+def as_yaml(value: Any) -> str:
+    """Return a value as YAML that `read_yaml` reads."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+
+
 def load(text: bytes) -> dict[str, Definition]:
     """Return the definitions of a registry's text by key. Raises FlagInvalid."""
-    if len(text) > MAX_BYTES:
-        raise FlagInvalid(f"the registry is larger than {MAX_BYTES} bytes", field="flags")
-    try:
-        document = yaml.load(text, _Loader)  # noqa: S506  a safe loader of our own
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise FlagInvalid(f"the registry is not YAML: {' '.join(str(error).split())[:300]}", field="flags") from None
+    document = read_yaml(text, "flags")
     if not isinstance(document, dict) or set(document) != {"flags"} or not isinstance(document["flags"], list):
         raise FlagInvalid("the registry is a mapping with one field, flags, which is a list", field="flags")
     if len(document["flags"]) > MAX_FLAGS:

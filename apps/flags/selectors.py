@@ -19,6 +19,7 @@ from apps.core import conf
 from apps.core.context import Context
 from apps.core.scope import require_tenant_id, system_scope
 from apps.flags import registry, snapshot, usage
+from apps.flags.definition import NEVER
 from apps.flags.evaluation import CompiledFlag
 from apps.flags.expiry import findings_of
 from apps.flags.models import Flag, Usage
@@ -154,6 +155,51 @@ def use_of(keys: list[str]) -> dict[str, tuple[int, datetime]]:
         Usage.objects.filter(key__in=keys).order_by().values_list("key").annotate(Sum("evaluations"), Max("last_seen"))
     )
     return {key: (number, seen) for key, number, seen in rows}
+
+
+def document_of(row: Flag) -> dict[str, Any]:
+    """Return all fields of a flag as they stand, defaults included; of one whose definition cannot be read, its columns."""
+    found = snapshot.effective(row, registry.declared().get(row.key))
+    if found is None:
+        return {
+            "about": "",
+            "variants": {},
+            "default": "",
+            "off": "",
+            "rules": [],
+            "killswitch": False,
+            "remote": False,
+        }
+    return {
+        "about": found.about,
+        "owner": found.owner,
+        "expires": str(found.expires or NEVER),
+        "risk": found.risk.value,
+        "killswitch": found.killswitch,
+        "variants": found.variants,
+        "default": found.default,
+        "off": found.off,
+        "rules": list(found.document.get("rules", ())),
+        "remote": found.remote,
+    }
+
+
+def own_variants(row: Flag) -> dict[UUID, str]:
+    """Return the variants that single tenants were given."""
+    return {UUID(tenant): variant for tenant, variant in row.tenants.items()}
+
+
+def tried(key: str, subject: Subject) -> Evaluation:
+    """Return what a flag would be for a subject, without counting it as use; read now."""
+    flag = next((one for one in everything() if one.definition.key == key), None)
+    if flag is None:
+        return Evaluation(key, error=ErrorCode.FLAG_NOT_FOUND, message="there is no such flag")
+    return flag.evaluate(subject)
+
+
+def in_file(key: str) -> bool:
+    """Return whether the registry's file of this release declares the flag."""
+    return key in registry.declared()
 
 
 def everything() -> list[CompiledFlag]:

@@ -8,6 +8,7 @@ from django.db import connections
 
 from apps.core.metrics import forget_ended_processes
 from apps.core.telemetry import get_logger, start_tracing, stop_tracing
+from apps.flags import services as flags
 from apps.gateway import store
 from apps.gateway.pools import sample_pools
 from apps.identity import services as identity
@@ -31,6 +32,7 @@ async def _sample() -> None:
 def _leave_database() -> None:
     identity.flush_key_uses()
     policy.close_log()
+    flags.end()
     for connection in connections.all():
         connection.close()
         if hasattr(connection, "close_pool"):

@@ -16,6 +16,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("identity.membership", "Members", "users-round"),
             ("identity.apikey", "API keys", "key-round"),
             ("quotas.override", "Limits", "gauge"),
+            ("flags.flag", "Flags", "flag"),
         ),
     ),
     (

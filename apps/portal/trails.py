@@ -75,9 +75,20 @@ def versions(told: Sequence[Version], address: Callable[[int], str]) -> Sequence
 
 
 def changes_of(data: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """Return the before and after that an event's data names, if it does."""
+    """Return the before and after that an event's data names, if it does: field by field where both are documents."""
     if "before" not in data or "after" not in data:
         return ()
+    before, after = data["before"], data["after"]
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return tuple(
+            FieldChange(
+                name,
+                _text(before[name]) if name in before else None,
+                _text(after[name]) if name in after else None,
+            )
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        )
     return (FieldChange("value", _text(data["before"]), _text(data["after"])),)
 
 

@@ -41,6 +41,15 @@ EVENTS: dict[str, tuple[str, str]] = {
     "vault.key.created": ("Signing key made", "fingerprint"),
     "vault.key.rotated": ("Signing key rotated", "refresh-cw"),
     "vault.key.retired": ("Signing key retired", "lock"),
+    "flags.flag.declared": ("Flag declared in the file", "flag"),
+    "flags.flag.created": ("Flag made", "flag"),
+    "flags.flag.changed": ("Flag changed", "pencil"),
+    "flags.flag.targeted": ("Flag set for a tenant", "flag"),
+    "flags.flag.killed": ("Kill switch thrown", "ban"),
+    "flags.flag.restored": ("Flag restored", "rotate-ccw"),
+    "flags.flag.archived": ("Flag archived", "lock"),
+    "flags.flag.expired": ("Flag expired", "clock"),
+    "flags.flag.went_stale": ("Flag unused", "clock"),
     "connectors.mapping.saved": ("Mapping saved", "file-json"),
 }
 """Event name to (words, icon)."""

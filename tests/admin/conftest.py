@@ -14,6 +14,7 @@ from apps.core.context import Actor, ActorKind, SessionFacts, service_context
 from apps.core.errors import Forbidden
 from apps.core.ids import new_id
 from apps.core.scope import no_scope, system_scope, tenant_scope
+from apps.flags import services as flags
 from apps.graph import services as graph
 from apps.graph.types import EdgeInput, EntityInput
 from apps.identity import services as identity
@@ -113,6 +114,7 @@ def make_world() -> World:
         )  # fmt: skip
     policy.flush_decisions()
     vault.ensure_signing_key(service_context("test"))
+    flags.declare(service_context("test"))
     sequence()
     vault.write_checkpoints(service_context("test"))
     with system_scope("bus.relay"):

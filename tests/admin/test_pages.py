@@ -22,6 +22,7 @@ QUERIES: dict[str, tuple[int, int]] = {
     "bus.parked": (2, 3),
     "connectors.ingestjob": (2, 4),
     "connectors.ingestmapping": (2, 2),
+    "flags.flag": (2, 3),
     "graph.edge": (2, 3),
     "graph.entity": (2, 5),
     "identity.acting": (2, 2),
