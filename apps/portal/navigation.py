@@ -29,12 +29,13 @@ KEYS = Page("keys", "API keys", "key-round", "identity.key.read", "k", "machines
 ISSUERS = Page(
     "issuers", "Identity providers", "shield-check", "identity.issuer.manage", "p", "whose tokens this tenant trusts"
 )
+FLAGS = Page("flags", "Flags", "flag", "flags.flag.read", "f", "features that are switched on or off here")
 
 SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     ("Explore", (HOME, ENTITIES)),
     ("Bring in", (IMPORTS,)),
     ("Prove", (LEDGER,)),
-    ("Administer", (MEMBERS, KEYS, ISSUERS)),
+    ("Administer", (MEMBERS, KEYS, ISSUERS, FLAGS)),
 )
 PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
 

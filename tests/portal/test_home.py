@@ -29,10 +29,10 @@ def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:
 @pytest.mark.parametrize(
     ("role", "sees"),
     [
-        ("owner", ["home", "entities", "imports", "ledger", "members", "keys", "issuers"]),
+        ("owner", ["home", "entities", "imports", "ledger", "members", "keys", "issuers", "flags"]),
         ("analyst", ["home", "entities", "imports", "ledger"]),
         ("reader", ["home", "entities"]),
-        ("developer", ["home", "entities", "imports", "keys"]),
+        ("developer", ["home", "entities", "imports", "keys", "flags"]),
         ("dpo", ["home", "entities", "ledger"]),
         ("auditor:tenant", ["home", "ledger"]),
         ("billing", ["home"]),
