@@ -14,12 +14,16 @@ from typing import Any
 from apps.core import conf
 from apps.core.context import Context, service_context
 from apps.core.scope import tenant_scope
+from apps.flags import selectors as flag_reads
+from apps.flags import services as flags
 from apps.identity import selectors as people
 from apps.identity import services as identity
 from apps.identity.types import KeyScope, Role
 from apps.tenants import selectors as tenants
 from apps.tenants import services as tenancy
 from apps.tenants.types import TenantInfo
+
+FLAGS = Path(__file__).resolve().parent.parent / "fixtures/demo/flags.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,15 @@ def _tenant(ctx: Context, wanted: DemoTenant) -> TenantInfo:
     )
 
 
+def _flags(ctx: Context) -> None:
+    """Take the product's flags in, and make those of the demo."""
+    flags.declare(ctx)
+    known = {flag.definition.key for flag in flag_reads.everything()}
+    for key, found in flag_reads.in_text(FLAGS.read_bytes()).items():
+        if key not in known:
+            flags.create_flag(ctx, document=found.document, reason="the demo")
+
+
 def load(bring_data: Callable[[Context, str], object], say: Callable[[str], None]) -> Path:
     """Make the demo and return the path of `demo.json`. `bring_data(ctx, slug)` ingests a tenant's data."""
     settings = conf.get()
@@ -88,6 +101,7 @@ def load(bring_data: Callable[[Context, str], object], say: Callable[[str], None
     org_auditor = _account(ctx, notes, "auditor@org.example", "Organisation auditor")
     _account(ctx, notes, "operator@intelgraph.example", "Operator", ("operator",))
     _write_private(draft, notes)
+    _flags(ctx)
     for wanted in TENANTS:
         tenant = _tenant(ctx, wanted)
         inside = ctx.but(

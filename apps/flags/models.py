@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.db import models
 
 from apps.core.ids import new_id
+from apps.flags.fields import DocumentField
 from apps.flags.types import FlagType, Risk, Scope, State
 
 
@@ -41,8 +42,8 @@ class Flag(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     key = models.TextField(unique=True)
-    declared = models.JSONField(null=True, blank=True)
-    own = models.JSONField(default=dict, blank=True)
+    declared = DocumentField(null=True, blank=True)
+    own = DocumentField(default=dict, blank=True)
     tenants = models.JSONField(default=dict, blank=True, help_text="tenant's id to the variant it was given")
     state = models.TextField(choices=[(s.value, s.value) for s in State], default=State.LIVE.value)
     absent = models.BooleanField(default=False, help_text="it was in the file, and is no more")

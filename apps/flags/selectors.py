@@ -25,6 +25,7 @@ from apps.flags.expiry import findings_of
 from apps.flags.models import Flag, Usage
 from apps.flags.types import (
     NO_ATTRIBUTES,
+    Definition,
     ErrorCode,
     Evaluation,
     Finding,
@@ -200,6 +201,11 @@ def tried(key: str, subject: Subject) -> Evaluation:
 def in_file(key: str) -> bool:
     """Return whether the registry's file of this release declares the flag."""
     return key in registry.declared()
+
+
+def in_text(text: bytes) -> dict[str, Definition]:
+    """Return the flags that a registry's text declares, by key. Raises FlagInvalid."""
+    return registry.load(text)
 
 
 def everything() -> list[CompiledFlag]:

@@ -391,3 +391,16 @@ def test_without_the_database_the_last_table_stays(tenant: TenantKit, monkeypatc
     snapshot._state.following = True  # it is not kept fresh: no thread of it outlives the test
     assert selectors.is_on(tenant.ctx, key) is False, "a new process has the file alone"
     assert selectors.is_on(tenant.ctx, "connectors.ingest") is True
+
+
+def test_the_order_of_shares_and_values_is_kept(tenant: TenantKit) -> None:
+    """Who is in a share depends on the order, and a database that sorts keys would move people about."""
+    variants = {"zz": {"b": 1, "a": 2}, "a": {"x": 1}, "long": {"y": 1}}
+    split = {"zz": 40, "long": 40, "a": 20}
+    key = make(type="object", scope="global", variants=variants, default="a", rules=[{"split": split}])
+    held = selectors.document_of(row_of(key))
+    assert list(held["rules"][0]["split"]) == list(split)
+    assert list(held["variants"]["zz"]) == ["b", "a"]
+    compiled = selectors.known(key)
+    assert compiled is not None
+    assert [answer.variant for _, answer in compiled.rules[0].shares] == list(split)
