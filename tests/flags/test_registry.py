@@ -327,6 +327,14 @@ def test_imports_are_paused_for_a_tenant(tenant: TenantKit, outsider: TenantKit)
     with no_scope(), tenant_scope(outsider.info.id):
         started = connectors.start_ingest(outsider.ctx, source="stix", content=[b'{"type": "bundle"}'], enqueue=False)
     assert started.state.value == "queued"
+    services.target_tenant(
+        CTX,
+        key="connectors.ingest",
+        tenant_id=tenant.info.id,
+        variant=None,
+        expected_version=row_of("connectors.ingest").version,
+        reason="their source is mended",
+    )
 
 
 WATCHER = """
