@@ -7,7 +7,7 @@ import hashlib
 import math
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -199,6 +199,11 @@ ENTITY_DEFAULTS: dict[str, Any] = {
     "subject_keys": (),
 }
 EDGE_DEFAULTS: dict[str, Any] = {k: v for k, v in ENTITY_DEFAULTS.items() if k not in {"name", "subject_keys"}}
+
+
+def defaults_of(defaults: Mapping[str, Any], retention_tier: str) -> dict[str, Any]:
+    """Return the defaults with the tenant's own retention tier."""
+    return {**defaults, "retention_tier": retention_tier}
 
 
 def merged(defaults: dict[str, Any], given: EntityInput | EdgeInput, standing: Any | None) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from apps.tenants.types import RetentionTier as RetentionTier  # a word of the graph too
+
 
 class DataClass(StrEnum):
     """How sensitive data is."""
@@ -15,15 +17,6 @@ class DataClass(StrEnum):
     CONFIDENTIAL = "confidential"
     PERSONAL = "personal"
     SENSITIVE = "sensitive"
-
-
-class RetentionTier(StrEnum):
-    """How long data is kept."""
-
-    SHORT = "short-30d"
-    STANDARD = "standard-365d"
-    LONG = "long-1825d"
-    LEGAL_HOLD = "legal-hold"
 
 
 class RedactionPolicy(StrEnum):

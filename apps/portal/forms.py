@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 
 from apps.core.ids import new_id
+from apps.portal import wording
+from apps.tenants.types import DEFAULT_TIERS, MAX_NAME
 
 
 class SignInForm(forms.Form):
@@ -173,6 +175,26 @@ class KeyForm(forms.Form):
         field = self.fields["scope"]
         if isinstance(field, forms.ChoiceField):
             field.choices = scopes
+
+
+class SettingsForm(forms.Form):
+    """What a tenant changes of itself, and the version that the editor started from."""
+
+    version = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
+    name = forms.CharField(
+        label="Name",
+        max_length=MAX_NAME,
+        help_text="As it stands on every page, in reports and on invoices.",
+        error_messages={"required": "Enter a name."},
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+    retention_tier = forms.ChoiceField(
+        label="Kept by default",
+        choices=[(tier.value, wording.RETENTION[tier]) for tier in DEFAULT_TIERS],
+        help_text="For what is written from now on without a tier of its own.",
+    )
+
+    use_required_attribute = False
 
 
 class RolesForm(forms.Form):

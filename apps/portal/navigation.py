@@ -30,12 +30,14 @@ ISSUERS = Page(
     "issuers", "Identity providers", "shield-check", "identity.issuer.manage", "p", "whose tokens this tenant trusts"
 )
 FLAGS = Page("flags", "Flags", "flag", "flags.flag.read", "f", "features that are switched on or off here")
+LIMITS = Page("limits", "Limits", "gauge", "quotas.usage.read", "u", "what may be used in a second, and what is used")
+SETTINGS = Page("settings", "Settings", "settings", "tenants.settings.read", "s", "name, region, retention")
 
 SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     ("Explore", (HOME, ENTITIES)),
     ("Bring in", (IMPORTS,)),
     ("Prove", (LEDGER,)),
-    ("Administer", (MEMBERS, KEYS, ISSUERS, FLAGS)),
+    ("Administer", (MEMBERS, KEYS, ISSUERS, FLAGS, LIMITS, SETTINGS)),
 )
 PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
 

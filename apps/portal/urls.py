@@ -16,11 +16,13 @@ from apps.portal.views import (
     issuers,
     keys,
     ledger,
+    limits,
     members,
     passkeys,
     passwords,
     security,
     sessions,
+    settings,
     texts,
 )
 
@@ -83,6 +85,9 @@ urlpatterns = [
     path("t/<slug:slug>/issuers/<uuid:issuer_id>/remove/", issuers.remove, name="issuer-remove"),
     path("t/<slug:slug>/issuers/<uuid:issuer_id>/revoke/", issuers.revoke, name="issuer-revoke"),
     path("t/<slug:slug>/flags/", flags.flags, name="flags"),
+    path("t/<slug:slug>/settings/", settings.settings, name="settings"),
+    path("t/<slug:slug>/settings/edit/", settings.edit, name="settings-edit"),
+    path("t/<slug:slug>/limits/", limits.limits, name="limits"),
     path("t/<slug:slug>/ledger/", ledger.ledger_page, name="ledger"),
     path("t/<slug:slug>/ledger/export/", ledger.export_file, name="ledger-export"),
     path("t/<slug:slug>/ledger/<int:number>/", ledger.record_page, name="record"),

@@ -15,6 +15,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "identity.apikey.revoked": ("API key revoked", "key-round"),
     "tenants.tenant.created": ("Tenant created", "building-2"),
     "tenants.tenant.status_changed": ("Tenant’s status changed", "building-2"),
+    "tenants.tenant.settings_changed": ("Settings changed", "pencil"),
     "vault.object.stored": ("File stored", "file-lock"),
     "vault.object.deleted": ("File deleted", "file-lock"),
     "vault.signature.made": ("Document signed", "fingerprint"),

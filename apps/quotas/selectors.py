@@ -1,17 +1,19 @@
 """Reads of quotas: the limit that holds for a tenant now."""
 
 import time
+from contextlib import suppress
 from threading import Lock
 from uuid import UUID
 
 from apps.core.clock import utc_now
 from apps.core.context import Context
-from apps.core.scope import tenant_scope
+from apps.core.scope import require_tenant_id, tenant_scope
 from apps.core.statements import run_prepared
+from apps.quotas import store
 from apps.quotas.headers import rate_headers
 from apps.quotas.models import Override
-from apps.quotas.plans import LOWEST, limit_of
-from apps.quotas.types import Limit, Measure
+from apps.quotas.plans import LOWEST, catalogue, limit_of
+from apps.quotas.types import Limit, Measure, Standing
 from apps.tenants.selectors import by_id
 
 _HELD = """
@@ -49,9 +51,34 @@ def forget_limits() -> None:
         _kept.clear()
 
 
+def standing(ctx: Context) -> list[Standing]:
+    """Return how the tenant in scope stands against each of its limits now, read without taking anything."""
+    tenant = by_id(require_tenant_id())
+    plan = tenant.plan if tenant else LOWEST
+    held = {Measure(row.measure): row for row in overrides(ctx) if row.until is None or row.until > ctx.now}
+    limits = {}
+    for measure in Measure:
+        row = held.get(measure)
+        limits[measure] = Limit(row.rate_per_s, row.burst) if row else limit_of(plan, measure)
+    left: dict[str, float] = {}
+    with suppress(*store.StoreError):  # without Redis the limits are still told, and that use is not known
+        left = store.look(f"t:{require_tenant_id()}", {measure.value: limit for measure, limit in limits.items()})
+    return [
+        Standing(
+            measure,
+            limit,
+            limit_of(plan, measure),
+            left.get(measure.value),
+            held[measure].reason if measure in held else "",
+            held[measure].until if measure in held else None,
+        )
+        for measure, limit in limits.items()
+    ]
+
+
 def overrides(ctx: Context) -> list[Override]:
     """Return the overrides of the tenant in scope."""
     return list(Override.objects.order_by("measure"))
 
 
-__all__ = ["limits_for", "rate_headers"]
+__all__ = ["catalogue", "limits_for", "rate_headers", "standing"]

@@ -1,6 +1,7 @@
 """The shared bucket in Redis: one script call takes tokens atomically, by Redis's own clock."""
 
 import threading
+from collections.abc import Mapping
 
 import redis
 from django.conf import settings
@@ -29,11 +30,18 @@ StoreError = (redis.RedisError, OSError)
 _state = threading.local()
 
 
+def _client() -> redis.Redis:
+    found: redis.Redis | None = getattr(_state, "client", None)
+    if found is None:
+        found = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=0.25, socket_timeout=0.25)
+        _state.client = found
+    return found
+
+
 def _script() -> "redis.commands.core.Script":
     found = getattr(_state, "script", None)
     if found is None:
-        client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=0.25, socket_timeout=0.25)
-        found = _state.script = client.register_script(_TAKE)
+        found = _state.script = _client().register_script(_TAKE)
     return found
 
 
@@ -48,3 +56,18 @@ def take(subject: str, measure: str, limit: Limit, need: int, want: int) -> tupl
         keys=[bucket_key(subject, measure)], args=[f"{limit.rate_per_s:.6f}", limit.burst, need, max(need, want)]
     )
     return int(taken), float(left)
+
+
+def look(subject: str, limits: Mapping[str, Limit]) -> dict[str, float]:
+    """Return the tokens that each measure's shared bucket holds now, taking none. Raises StoreError without Redis."""
+    pipe = _client().pipeline(transaction=False)
+    pipe.time()
+    for measure in limits:
+        pipe.hmget(bucket_key(subject, measure), "n", "t")
+    (seconds, micros), *kept = pipe.execute()
+    now = seconds + micros / 1_000_000
+    found = {}
+    for (measure, limit), (tokens, at) in zip(limits.items(), kept, strict=True):
+        flowed = max(0.0, now - float(at)) * limit.rate_per_s if at is not None else 0.0
+        found[measure] = min(float(limit.burst), float(limit.burst if tokens is None else tokens) + flowed)
+    return found

@@ -1,6 +1,7 @@
 """Words of quotas."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -23,6 +24,47 @@ class Limit:
     def window_s(self) -> int:
         """Seconds in which an empty bucket fills up."""
         return max(1, round(self.burst / self.rate_per_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan of the catalogue: its limits in the order of `Measure`, and its storage (None where none is named)."""
+
+    id: str
+    name: str
+    limits: tuple[Limit, ...]
+    storage_gb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a tenant stands against one limit now.
+
+    `left` are the tokens in the shared bucket, None when Redis is away. `by_plan` is what the plan alone would allow;
+    an override, where one holds, says why and until when.
+    """
+
+    measure: Measure
+    limit: Limit
+    by_plan: Limit
+    left: float | None
+    reason: str = ""
+    until: datetime | None = None
+
+    @property
+    def overridden(self) -> bool:
+        """Whether another limit than the plan's holds."""
+        return self.limit != self.by_plan
+
+    @property
+    def used(self) -> float:
+        """Tokens taken and not flowed back yet; 0 when it is not known."""
+        return 0.0 if self.left is None else max(0.0, self.limit.burst - self.left)
+
+    @property
+    def full_in_s(self) -> float:
+        """Seconds until the bucket is full again, when nothing more is taken."""
+        return self.used / self.limit.rate_per_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,3 +28,14 @@ class TenantStatusChanged(Event):
     before: str
     after: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettingsChanged(Event):
+    """The tenant's name or what holds by default was changed. `fields` are the names of what changed."""
+
+    name: ClassVar[str] = "tenants.tenant.settings_changed"
+    tenant_id: UUID
+    fields: tuple[str, ...]
+    retention_tier: str
+    settings_version: int

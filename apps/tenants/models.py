@@ -7,7 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from apps.core.ids import new_id
-from apps.tenants.types import IsolationTier, TenantStatus
+from apps.tenants.types import IsolationTier, RetentionTier, TenantStatus
 
 SLUG = r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$"
 
@@ -29,6 +29,10 @@ class Tenant(models.Model):
     )
     status = models.TextField(choices=[(s.value, s.value) for s in TenantStatus], default=TenantStatus.ACTIVE.value)
     plan = models.TextField(default="starter")
+    retention_tier = models.TextField(
+        default=RetentionTier.STANDARD.value, db_default=RetentionTier.STANDARD.value
+    )  # of what is written without one
+    version = models.IntegerField(default=1, db_default=1)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -8,16 +8,18 @@ from apps.core.kept import Kept
 from apps.core.scope import system_scope
 from apps.core.statements import run_prepared
 from apps.tenants.models import Tenant
-from apps.tenants.types import TenantInfo, TenantStatus
+from apps.tenants.types import RetentionTier, TenantInfo, TenantStatus
 
 # Asked by the first request of each caller, so it is worth a prepared statement.
 _FIND = """
-select id, slug, name, home_region, allowed_regions, isolation_tier, status, plan from tenants_tenant where id = %s
+select id, slug, name, home_region, allowed_regions, isolation_tier, status, plan, retention_tier, version
+from tenants_tenant where id = %s
 """
 TENANTS: Kept[UUID, TenantInfo] = Kept("tenants.tenant")
 
 
-def _info(row: Tenant) -> TenantInfo:
+def info_of(row: Tenant) -> TenantInfo:
+    """Return a tenant's row as a value."""
     return TenantInfo(
         id=row.id,
         slug=row.slug,
@@ -27,6 +29,8 @@ def _info(row: Tenant) -> TenantInfo:
         isolation_tier=row.isolation_tier,
         status=row.status,
         plan=row.plan,
+        retention_tier=row.retention_tier,
+        version=row.version,
     )
 
 
@@ -34,7 +38,7 @@ def by_slug(slug: str) -> TenantInfo | None:
     """Return the tenant of that slug, or None."""
     with system_scope("tenants.resolve"):
         row = Tenant.objects.filter(slug=slug).first()
-    return _info(row) if row else None
+    return info_of(row) if row else None
 
 
 def by_id(tenant_id: UUID) -> TenantInfo | None:
@@ -51,16 +55,22 @@ def by_id(tenant_id: UUID) -> TenantInfo | None:
     return TENANTS.get(tenant_id, read)
 
 
+def default_tier(tenant_id: UUID) -> str:
+    """Return how long the tenant's data is kept that names no retention tier."""
+    tenant = by_id(tenant_id)
+    return tenant.retention_tier if tenant else RetentionTier.STANDARD.value
+
+
 def by_ids(tenant_ids: list[UUID]) -> list[TenantInfo]:
     """Return these tenants, by slug."""
     with system_scope("tenants.resolve"):
-        return [_info(row) for row in Tenant.objects.filter(id__in=tenant_ids).order_by("slug")]
+        return [info_of(row) for row in Tenant.objects.filter(id__in=tenant_ids).order_by("slug")]
 
 
 def everyone() -> list[TenantInfo]:
     """Return all tenants, by slug."""
     with system_scope("tenants.resolve"):
-        return [_info(row) for row in Tenant.objects.order_by("slug")]
+        return [info_of(row) for row in Tenant.objects.order_by("slug")]
 
 
 def count_by_status() -> dict[str, int]:

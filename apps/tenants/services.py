@@ -10,13 +10,14 @@ from django.db import IntegrityError, transaction
 from apps.bus import services as bus
 from apps.core import conf
 from apps.core.context import Context, described_by
-from apps.core.errors import Conflict, Forbidden, InvalidInput, Misdirected, NotFound, TenantSuspended
+from apps.core.errors import Conflict, Forbidden, InvalidInput, Misdirected, NotFound, StaleVersion, TenantSuspended
 from apps.core.ids import new_id
-from apps.core.scope import system_scope, tenant_scope
+from apps.core.routers import write_alias
+from apps.core.scope import require_tenant_id, system_scope, tenant_scope
 from apps.tenants import selectors
-from apps.tenants.events import TenantCreated, TenantStatusChanged
+from apps.tenants.events import TenantCreated, TenantSettingsChanged, TenantStatusChanged
 from apps.tenants.models import SLUG, Tenant
-from apps.tenants.types import IsolationTier, TenantInfo, TenantStatus
+from apps.tenants.types import DEFAULT_TIERS, MAX_NAME, IsolationTier, TenantInfo, TenantStatus
 
 _NEXT: dict[str, frozenset[str]] = {
     TenantStatus.ACTIVE: frozenset({TenantStatus.SUSPENDED, TenantStatus.OFFBOARDING}),
@@ -62,7 +63,7 @@ def create_tenant(
                 bus.record(ctx, TenantCreated(row.id, slug, home_region, str(isolation_tier), plan), tenant_id=row.id)
         except IntegrityError:
             raise Conflict(f"slug {slug!r} is taken", field="slug", mend="Choose another slug.") from None
-    return TenantInfo(row.id, slug, row.name, home_region, regions, str(isolation_tier), row.status, plan)
+    return selectors.info_of(row)
 
 
 def change_status(ctx: Context, *, tenant_id: UUID, to: str, reason: str) -> TenantInfo:
@@ -83,6 +84,36 @@ def change_status(ctx: Context, *, tenant_id: UUID, to: str, reason: str) -> Ten
     if found is None:
         raise NotFound("no such tenant")
     return found
+
+
+def change_settings(ctx: Context, *, expected_version: int, name: str, retention_tier: str) -> TenantInfo:
+    """Change what the tenant in scope may change of itself: its name, and how long data is kept that names no tier.
+
+    Data that stands keeps its tier. Nothing is recorded when nothing changes. Raises InvalidInput, StaleVersion when
+    somebody else saved since `expected_version`, NotFound.
+    """
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidInput(f"name must be 1 to {MAX_NAME} printable characters", field="name")
+    if retention_tier not in DEFAULT_TIERS:
+        raise InvalidInput(f"retention tier is not one of {', '.join(DEFAULT_TIERS)}", field="retention_tier")
+    with transaction.atomic(using=write_alias()):
+        row = Tenant.objects.select_for_update().filter(id=require_tenant_id()).first()
+        if row is None:
+            raise NotFound("no such tenant")
+        if row.version != expected_version:
+            raise StaleVersion(
+                f"the settings are at version {row.version}, and yours began from {expected_version}",
+                mend="Look at what changed, then decide again.",
+            )
+        wanted = {"name": name, "retention_tier": retention_tier}
+        changed = tuple(sorted(field for field, value in wanted.items() if getattr(row, field) != value))
+        if changed:
+            row.name, row.retention_tier, row.version = name, retention_tier, row.version + 1
+            row.save(update_fields=["name", "retention_tier", "version"])
+            bus.record(ctx, TenantSettingsChanged(row.id, changed, retention_tier, row.version), tenant_id=row.id)
+            selectors.TENANTS.changed(row.id)
+    return selectors.info_of(row)
 
 
 def admit(tenant: TenantInfo, *, region: str | None = None) -> None:

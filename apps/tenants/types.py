@@ -22,6 +22,20 @@ class TenantStatus(StrEnum):
     CLOSED = "closed"
 
 
+class RetentionTier(StrEnum):
+    """How long data is kept."""
+
+    SHORT = "short-30d"
+    STANDARD = "standard-365d"
+    LONG = "long-1825d"
+    LEGAL_HOLD = "legal-hold"
+
+
+DEFAULT_TIERS = (RetentionTier.SHORT, RetentionTier.STANDARD, RetentionTier.LONG)
+"""Tiers that may be a tenant's default; a legal hold is laid on single things, for a reason."""
+MAX_NAME = 120
+
+
 @dataclass(frozen=True, slots=True)
 class TenantInfo:
     """A tenant as other apps see it."""
@@ -34,6 +48,8 @@ class TenantInfo:
     isolation_tier: str
     status: str
     plan: str
+    retention_tier: str = RetentionTier.STANDARD.value
+    version: int = 1
 
     @property
     def active(self) -> bool:

@@ -29,13 +29,13 @@ def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:
 @pytest.mark.parametrize(
     ("role", "sees"),
     [
-        ("owner", ["home", "entities", "imports", "ledger", "members", "keys", "issuers", "flags"]),
-        ("analyst", ["home", "entities", "imports", "ledger"]),
-        ("reader", ["home", "entities"]),
-        ("developer", ["home", "entities", "imports", "keys", "flags"]),
-        ("dpo", ["home", "entities", "ledger"]),
-        ("auditor:tenant", ["home", "ledger"]),
-        ("billing", ["home"]),
+        ("owner", ["home", "entities", "imports", "ledger", "members", "keys", "issuers", "flags", "limits", "settings"]),
+        ("analyst", ["home", "entities", "imports", "ledger", "limits"]),
+        ("reader", ["home", "entities", "limits"]),
+        ("developer", ["home", "entities", "imports", "keys", "flags", "limits"]),
+        ("dpo", ["home", "entities", "ledger", "limits"]),
+        ("auditor:tenant", ["home", "ledger", "limits"]),
+        ("billing", ["home", "limits"]),
     ],
 )
 def test_each_role_sees_the_pages_that_it_may_open(tenant: TenantKit, role: str, sees: list[str]) -> None:

@@ -21,6 +21,7 @@ from apps.graph.events import EdgesUpserted
 from apps.graph.services.retrying import retried
 from apps.graph.types import MAX_BATCH, EdgeInput, EdgeRow, InputError, UpsertResult
 from apps.ledger.types import Item
+from apps.tenants.selectors import default_tier
 
 Key = tuple[str, str]
 
@@ -110,6 +111,7 @@ def _write(
     ctx: Context, inputs: Sequence[EdgeInput], errors: dict[int, InputError], atomic: bool, origin: str
 ) -> UpsertResult:
     tenant_id, now = require_tenant_id(), ctx.now
+    defaults = rules.defaults_of(rules.EDGE_DEFAULTS, default_tier(tenant_id))
     ends = _ends(tenant_id, inputs, errors)
     keyed = [(i, (inputs[i].kind, edge_key(inputs[i].external_id, *ends[i]))) for i in ends]
     for index, first in rules.duplicates(keyed).items():
@@ -129,7 +131,7 @@ def _write(
                 del pending[key]
                 continue
             source_id, target_id = ends[index]
-            contents = rules.merged(rules.EDGE_DEFAULTS, given, found[0] if found else None)
+            contents = rules.merged(defaults, given, found[0] if found else None)
             digest = rules.content_hash(contents, str(source_id), str(target_id))
             if found and found[1] == digest:
                 rows[index] = found[0]

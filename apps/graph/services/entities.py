@@ -21,6 +21,7 @@ from apps.graph.events import EntitiesUpserted
 from apps.graph.services.retrying import retried
 from apps.graph.types import MAX_BATCH, EntityInput, EntityRow, InputError, UpsertResult
 from apps.ledger.types import Item
+from apps.tenants.selectors import default_tier
 
 Key = tuple[str, str]
 
@@ -79,6 +80,7 @@ def _write(
     ctx: Context, inputs: Sequence[EntityInput], errors: dict[int, InputError], atomic: bool, origin: str
 ) -> UpsertResult:
     tenant_id, now = require_tenant_id(), ctx.now
+    defaults = rules.defaults_of(rules.ENTITY_DEFAULTS, default_tier(tenant_id))
     rows: list[EntityRow | None] = [None] * len(inputs)
     pending = {(g.kind, g.external_id): i for i, g in enumerate(inputs) if i not in errors}
     written: dict[Key, _Planned] = {}
@@ -94,7 +96,7 @@ def _write(
                 errors[index] = fault
                 del pending[key]
                 continue
-            contents = rules.merged(rules.ENTITY_DEFAULTS, given, found[0] if found else None)
+            contents = rules.merged(defaults, given, found[0] if found else None)
             digest = rules.content_hash(contents)
             if found and found[1] == digest:
                 rows[index] = found[0]
