@@ -106,6 +106,16 @@ def activity(tenant_id: UUID, *, since: datetime, limit: int = 10_000) -> list[t
     return [(at, items) for at, items in rows]
 
 
+def weight(tenant_id: UUID, *, up_to: int) -> tuple[int, int]:
+    """Return (records, items) of the tenant's ledger, of its first `up_to` records: what verifying it would read."""
+    ((records_, items),) = _rows(
+        "select count(*), coalesce(sum(r.item_count), 0)::bigint from ledger_link l"
+        " join ledger_record r on r.id = l.record_id where l.tenant_id = %s and l.number <= %s",
+        (tenant_id, up_to),
+    )
+    return records_, items
+
+
 def walk(tenant_id: UUID, *, after: int = 0, batch: int = 2000) -> Iterator[LinkedRecord]:
     """Yield every record numbered above `after`, in order, `batch` rows a query."""
     while found := records(tenant_id, after=after, limit=batch):

@@ -1,14 +1,13 @@
 """What every template may use: the answer's nonce, the viewer's appearance, and the shell of signed-in pages."""
 
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from apps.identity import selectors as identity
-from apps.portal import csp, door, navigation
+from apps.portal import csp, door, navigation, rooms
 from apps.portal.types import Acting, Shell, TenantChoice
 from apps.tenants import selectors as tenants
 
@@ -51,12 +50,13 @@ def shell_of(request: HttpRequest) -> Shell | None:
     if user is None or not user.is_authenticated:
         return None
     place: door.Place | None = getattr(request, "ig_place", None)
-    mine = tenants.by_ids([member.tenant_id for member in identity.memberships_of(UUID(str(user.pk)))])
+    mine = rooms.places_of(request, door.context_of(request))
     choices = tuple(
         TenantChoice(one.slug, one.name, one.home_region, place is not None and one.id == place.tenant.id)
-        for one in mine
+        for one in (where.tenant for where in mine)
         if one.active
     )
+    everywhere = rooms.section_for(mine, getattr(request, "ig_room", ""))
     if place is None:
         return Shell(
             person=user.get_short_name(),
@@ -65,6 +65,7 @@ def shell_of(request: HttpRequest) -> Shell | None:
             tenant=None,
             tenants=choices,
             region="",
+            sections=(everywhere,),
         )
     ctx, slug = place.ctx, place.tenant.slug
     can_search = door.may(ctx, navigation.ENTITIES.action)
@@ -76,8 +77,11 @@ def shell_of(request: HttpRequest) -> Shell | None:
         tenants=choices,
         region=ctx.region,
         purpose=ctx.purpose or "",
-        sections=navigation.sections_for(
-            lambda action: door.may(ctx, action), place.page, lambda name: reverse(f"portal:{name}", args=[slug])
+        sections=(
+            *navigation.sections_for(
+                lambda action: door.may(ctx, action), place.page, lambda name: reverse(f"portal:{name}", args=[slug])
+            ),
+            everywhere,
         ),
         search_href=reverse("portal:entities" if can_search else "portal:ledger", args=[slug]),
         live=door.may(ctx, "graph.changes.subscribe"),

@@ -162,10 +162,10 @@ def _page_of_form(request: HttpRequest) -> str:
     return sent_from.path if ours else reverse("portal:root")
 
 
-def account_page(*, fresh: bool = False) -> Callable[[Page[P]], View]:
+def account_page(*, fresh: bool = False, room: str = "") -> Callable[[Page[P]], View]:
     """Make a view of the viewer's own account: `view(request, ctx, **address)`, outside any tenant.
 
-    `fresh` asks for a second factor from the last 15 minutes first.
+    `fresh` asks for a second factor from the last 15 minutes first; `room` is the page of the navigation.
     """
 
     def wrap(view: Page[P]) -> View:
@@ -174,6 +174,7 @@ def account_page(*, fresh: bool = False) -> Callable[[Page[P]], View]:
             if not request.user.is_authenticated:
                 return sign_in_first(request)
             ctx = context_of(request)
+            request.ig_room = room  # type: ignore[attr-defined]
             try:
                 policy.assess_session(ctx)
                 if fresh:

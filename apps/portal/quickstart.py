@@ -20,7 +20,7 @@ GRAPHQL: tuple[Code, ...] = (
     ),
     Code(
         "Python",
-        '''import json, os, urllib.request
+        """import json, os, urllib.request
 
 query = "{ me { kind tenant { slug } } graphSummary { entityCount edgeCount } }"
 request = urllib.request.Request(
@@ -29,7 +29,7 @@ request = urllib.request.Request(
     {"Authorization": "Bearer " + os.environ["IG_TOKEN"], "Content-Type": "application/json"},
 )
 with urllib.request.urlopen(request) as answer:
-    print(json.dumps(json.load(answer)))''',
+    print(json.dumps(json.load(answer)))""",
     ),
     Code(
         "JavaScript",
@@ -48,16 +48,53 @@ console.log(JSON.stringify(await answer.json()));""",
 REST: tuple[Code, ...] = (
     Code(
         "curl",
-        """printf '%s\\n' '{"kind": "Asset", "external_id": "srv-1", "name": "Mail server"}' > assets.jsonl
-printf '%s\\n' 'version: 1' 'source: quickstart' 'records:' '  - kind: "{kind}"' > /dev/null
-curl -sS "$IG_URL/api/v1/mappings" -H "Authorization: Bearer $IG_TOKEN\"""",
+        """cat > bundle.json <<'JSON'
+{"type": "bundle", "id": "bundle--5d0092c5-5f74-4287-9642-33f4c354e56d", "objects": [
+  {"type": "malware", "spec_version": "2.1", "id": "malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b", "is_family": true,
+   "created": "2026-01-01T00:00:00Z", "modified": "2026-01-01T00:00:00Z", "name": "Quickstart sample"}]}
+JSON
+job=$(curl -sS "$IG_URL/api/v1/ingest/stix" -H "Authorization: Bearer $IG_TOKEN" -H "Content-Type: application/json" \\
+  --data-binary @bundle.json -o /dev/null -w '%header{location}')
+curl -sS "$IG_URL$job" -H "Authorization: Bearer $IG_TOKEN\"""",
+    ),
+    Code(
+        "Python",
+        """import json, os, urllib.request
+
+base, key = os.environ["IG_URL"], {"Authorization": "Bearer " + os.environ["IG_TOKEN"]}
+malware = {
+    "type": "malware", "spec_version": "2.1", "id": "malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b", "is_family": True,
+    "created": "2026-01-01T00:00:00Z", "modified": "2026-01-01T00:00:00Z", "name": "Quickstart sample",
+}
+bundle = {"type": "bundle", "id": "bundle--5d0092c5-5f74-4287-9642-33f4c354e56d", "objects": [malware]}
+sent = urllib.request.Request(
+    base + "/api/v1/ingest/stix", json.dumps(bundle).encode(), {**key, "Content-Type": "application/json"}
+)
+with urllib.request.urlopen(sent) as answer:
+    job = answer.headers["Location"]
+with urllib.request.urlopen(urllib.request.Request(base + job, headers=key)) as answer:
+    print(json.dumps(json.load(answer)))""",
+    ),
+    Code(
+        "JavaScript",
+        """const { IG_URL, IG_TOKEN } = process.env;
+const headers = { authorization: `Bearer ${IG_TOKEN}`, "content-type": "application/json" };
+const malware = {
+  type: "malware", spec_version: "2.1", id: "malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b", is_family: true,
+  created: "2026-01-01T00:00:00Z", modified: "2026-01-01T00:00:00Z", name: "Quickstart sample",
+};
+const body = JSON.stringify({ type: "bundle", id: "bundle--5d0092c5-5f74-4287-9642-33f4c354e56d", objects: [malware] });
+const sent = await fetch(`${IG_URL}/api/v1/ingest/stix`, { method: "POST", headers, body });
+const job = await fetch(IG_URL + sent.headers.get("location"), { headers });
+console.log(JSON.stringify(await job.json()));""",
     ),
 )
+"""Bring in a STIX bundle, and ask how it went."""
 
 LIVE: tuple[Code, ...] = (
     Code(
         "Python",
-        '''# pip install websockets
+        """# pip install websockets
 import json, os
 from websockets.sync.client import connect
 
@@ -78,7 +115,7 @@ with connect(address, subprotocols=["graphql-transport-ws"]) as socket:
         elif message["type"] == "next":
             print(json.dumps(message["payload"]["data"]["changes"]), flush=True)
         elif message["type"] in ("error", "complete"):
-            raise SystemExit(text)''',
+            raise SystemExit(text)""",
     ),
     Code(
         "JavaScript",

@@ -37,6 +37,9 @@ SOFT = {
     "/account/security/recovery-codes/": "the caller's own second factors",
     "/account/acting/stop/": "the caller's own time in a tenant",
     "/account/password/": "the caller's own password",
+    "/audit/": "the caller's own tenants",
+    "/developers/": "addresses and documents, the same for everyone signed in",
+    "/developers/schema.graphql": "the schema, the same for everyone signed in",
     "/account/sessions/": "the caller's own sessions",
     "/account/sessions/end-others/": "the caller's own sessions",
 }

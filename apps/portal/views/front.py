@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,9 +13,8 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from apps.core import conf
-from apps.identity import selectors as identity
+from apps.portal import door, rooms
 from apps.portal.context import DENSITIES, THEMES
-from apps.tenants import selectors as tenants
 
 YEAR_S = 365 * 86_400
 SECURITY_TXT_DAYS = 180
@@ -28,8 +26,10 @@ def root(request: HttpRequest) -> HttpResponse:
     """Show the product to strangers; lead members to their tenant, or let them choose among several."""
     if not request.user.is_authenticated:
         return render(request, "portal/landing.html", {"demo": conf.get().embedded})
-    mine = tenants.by_ids([one.tenant_id for one in identity.memberships_of(UUID(str(request.user.pk)))])
-    mine = [one for one in mine if one.active]
+    places = [one for one in rooms.places_of(request, door.context_of(request)) if one.tenant.active]
+    if begins := rooms.home_of([one.ctx.roles for one in places]):
+        return HttpResponseRedirect(reverse(f"portal:{begins}"))
+    mine = [one.tenant for one in places]
     if len(mine) == 1:
         return HttpResponseRedirect(reverse("portal:home", args=[mine[0].slug]))
     return render(request, "portal/choose.html", {"choices": mine, "staff": request.user.is_staff})

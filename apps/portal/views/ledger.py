@@ -115,24 +115,25 @@ def ledger_page(request: HttpRequest, ctx: Context) -> HttpResponse:
             "waiting": ledger.unnumbered(tenant_id),
             "may_export": door.may(ctx, "ledger.export"),
             "verify": (
-                Code("Command line", _export_commands(ctx)),
-                Code("Without installing anything", _script_commands(ctx)),
+                Code("Command line", export_commands(ctx.tenant_slug)),
+                Code("Without installing anything", script_commands(ctx.tenant_slug)),
             ),
         },
     )
 
 
-def _export_commands(ctx: Context) -> str:
+def export_commands(slug: str) -> str:
+    """Return the commands that verify a downloaded ledger."""
     return (
-        f"curl -sO {_base()}/.well-known/intelgraph/keys.json\n"
-        f"ig-ledger verify {ctx.tenant_slug}.ledger.jsonl.gz --keys keys.json"
+        f"curl -sO {_base()}/.well-known/intelgraph/keys.json\nig-ledger verify {slug}.ledger.jsonl.gz --keys keys.json"
     )
 
 
-def _script_commands(ctx: Context) -> str:
+def script_commands(slug: str) -> str:
+    """Return the commands that verify it with one file of ours and nothing else."""
     return (
         "ig-ledger script > verifier.py        # one file, no network, needs only the cryptography package\n"
-        f"python verifier.py {ctx.tenant_slug}.ledger.jsonl.gz --keys keys.json"
+        f"python verifier.py {slug}.ledger.jsonl.gz --keys keys.json"
     )
 
 
