@@ -1,9 +1,10 @@
-"""Verbs of platform staff in the admin, for policy. Which platform role may do which stands in policy's rules."""
+"""Verbs of the portal's pages, and of platform staff in the admin, for policy, whose rules say who may do which."""
 
 from apps.core.sockets import ACTIONS
 from apps.policy.types import Action
 
 DECLARED = (
+    Action("portal.filter.share", "share filters of lists with all members, delete shared ones"),
     Action("platform.health.read", "see queues, lags and the state of the platform"),
     Action("platform.tenant.read", "see tenants"),
     Action("platform.tenant.create", "create tenants", step_up=True),

@@ -1,4 +1,4 @@
-"""The tenant portal: pages over what the floors below offer. It has no tables of its own."""
+"""The tenant portal: pages over what the floors below offer. Its own rows are filters that members keep."""
 
 from django.apps import AppConfig
 

@@ -15,3 +15,23 @@ class AdminEntered(Event):
     user_id: UUID
     platform_roles: tuple[str, ...]
     session: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSaved(Event):
+    """Somebody kept a list's filter under a name."""
+
+    name: ClassVar[str] = "portal.filter.saved"
+    filter_id: UUID
+    list: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilterDeleted(Event):
+    """Somebody deleted a kept filter."""
+
+    name: ClassVar[str] = "portal.filter.deleted"
+    filter_id: UUID
+    list: str
+    shared: bool

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from apps.portal.types import Column, Empty, Filter, Row, Withheld
+from apps.portal.types import Column, Empty, Filter, Kept, Row, Withheld
 
 DENSITIES = ("comfortable", "compact")
 
@@ -45,6 +45,11 @@ class ListQuery:
         values.update(changes)
         said = {key: value for key, value in values.items() if value}
         return f"{self.path}?{urlencode(said)}" if said else self.path
+
+    @property
+    def state(self) -> dict[str, str]:
+        """Search, filters and order, of which is there something: what is worth keeping under a name."""
+        return {key: value for key, value in {"q": self.q, **self.filters, "sort": self.sort}.items() if value}
 
     @property
     def narrowed(self) -> bool:
@@ -95,6 +100,7 @@ class Table:
     nouns: str = ""
     withheld: Withheld | None = None
     density: str = "comfortable"
+    kept: Kept | None = None
 
     @property
     def heads(self) -> tuple[Head, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 
 class Tone(StrEnum):
@@ -254,6 +255,37 @@ class Filter:
     label: str
     options: tuple[Option, ...]
     chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFilter:
+    """A list's state that was kept under a name. `own`: the viewer kept it."""
+
+    id: UUID
+    name: str
+    state: Mapping[str, str]
+    shared: bool
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLink:
+    """A kept filter on a list: where it leads, whether it is what the list shows now, where it is deleted (if allowed)."""
+
+    kept: KeptFilter
+    href: str
+    on: bool
+    delete_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The kept filters of a list. `state` is what saving would keep; empty when there is nothing to keep, or it is kept."""
+
+    links: tuple[KeptLink, ...]
+    save_href: str
+    state: Mapping[str, str]
+    may_share: bool
 
 
 @dataclass(frozen=True, slots=True)

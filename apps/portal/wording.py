@@ -24,6 +24,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     "connectors.ingest.finished": ("Import finished", "import"),
     "bus.parked.replayed": ("Parked event replayed", "rotate-ccw"),
     "bus.parked.dropped": ("Parked event dropped", "trash-2"),
+    "portal.filter.saved": ("Filter kept", "list-filter"),
+    "portal.filter.deleted": ("Kept filter deleted", "trash-2"),
     "portal.admin.entered": ("Admin entered", "shield"),
     "identity.user.created": ("Account created", "circle-user-round"),
     "identity.second_factor.enrolled": ("Second factor enrolled", "shield-check"),

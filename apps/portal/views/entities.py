@@ -17,6 +17,7 @@ from apps.portal import door, dossier, kinds, licences, prose, shown, wording
 from apps.portal.context import density_of
 from apps.portal.tables import ListQuery, Table
 from apps.portal.types import Badge, Cell, Column, Crumb, Empty, Filter, Option, Row, Withheld
+from apps.portal.views import filters
 
 PAGE = 50
 CHIPS = 10
@@ -121,6 +122,7 @@ def entities(request: HttpRequest, ctx: Context) -> HttpResponse:
         nouns="entities",
         withheld=mark,
         density=density_of(request),
+        kept=filters.kept_of(ctx, query),
     )
     return render(
         request,
