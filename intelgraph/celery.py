@@ -23,6 +23,7 @@ SCHEDULE: Mapping[str, tuple[str, float]] = {
     "ledger checkpoints": ("vault.checkpoints.sign", 60.0),
     "old decisions": ("policy.decisions.sweep", 600.0),
     "flags past their date or out of use": ("flags.registry.tend", 3_600.0),
+    "proposals nobody decided on": ("portal.proposals.expire", 300.0),
     "ingest jobs whose worker died": ("connectors.jobs.sweep", 30.0),
     "times of staff in tenants that are over": ("identity.acting.expire", 30.0),
     "invitations that were not sent": ("identity.invitations.sweep", 60.0),

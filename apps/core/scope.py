@@ -22,6 +22,7 @@ SYSTEM_SCOPES: dict[str, str] = {
     "identity.mail": "find invitations that were not sent",
     "tenants.resolve": "find a tenant by slug before entering it",
     "tenants.manage": "create, suspend and close tenants",
+    "quotas.manage": "grant and withdraw limits that differ from a plan's",
     "ledger.sequencer": "number and chain the records of every tenant",
     "ledger.verify": "verify the ledgers of every tenant",
     "bus.relay": "deliver recorded events to subscribers",

@@ -1,5 +1,6 @@
 """Reads of identity."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from apps.identity.types import (
     SessionInfo,
     SignInInfo,
 )
+
+LOOKED_AT = 5_000
 
 
 def _member(row: Any) -> MembershipInfo:
@@ -174,6 +177,20 @@ def sessions_of(user: User, session_key: str) -> list[SessionInfo]:
             SessionInfo(row.public_id, row.created_at, row.seen_at, row.ip, row.agent, row.public_id == own)
             for row in rows
         ]
+
+
+def sessions_open() -> int:
+    """Return how many sessions of all accounts have not ended."""
+    with system_scope("identity.authenticate"):
+        return Session.objects.filter(expire_date__gt=timezone.now()).count()
+
+
+def refusals_since(since: datetime) -> int:
+    """Return how many attempts to sign in to known accounts were refused since then, of the newest `LOOKED_AT`."""
+    refused = {Outcome.REFUSED.value, Outcome.LOCKED.value}
+    with system_scope("identity.authenticate"):
+        newest = SignIn.objects.order_by("-pk").values_list("at", "outcome")[:LOOKED_AT]
+        return sum(at >= since and outcome in refused for at, outcome in newest)
 
 
 def _attempt(row: SignIn) -> SignInInfo:

@@ -29,6 +29,9 @@ DECLARED = (
     Action("platform.ingest.cancel", "cancel ingest jobs"),
     Action("platform.quota.read", "see limits that differ from the plan's"),
     Action("platform.policy.read", "see decisions of policy, fences and signals"),
+    Action("platform.quota.change", "grant other limits than the plan's, for a time", step_up=True),
+    Action("platform.proposal.read", "see what staff proposed"),
+    Action("platform.proposal.decide", "approve and reject what others proposed", step_up=True),
     Action("platform.log.read", "see what staff did in the admin"),
 )
 

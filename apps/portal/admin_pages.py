@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Staff",
         (
             ("identity.acting", "In tenants", "log-in"),
+            ("portal.proposal", "Proposals", "send"),
             ("admin.logentry", "What staff did", "history"),
         ),
     ),

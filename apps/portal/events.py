@@ -35,3 +35,52 @@ class FilterDeleted(Event):
     filter_id: UUID
     list: str
     shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalMade(Event):
+    """A member of staff proposed an act. `sha256` is of what was answered and what it changes."""
+
+    name: ClassVar[str] = "portal.proposal.made"
+    proposal_id: UUID
+    model: str
+    verb: str
+    object_id: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalApplied(Event):
+    """A second member of staff approved a proposal, and it was applied."""
+
+    name: ClassVar[str] = "portal.proposal.applied"
+    proposal_id: UUID
+    model: str
+    verb: str
+    object_id: str
+    made_by: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRejected(Event):
+    """A proposal was closed without being applied."""
+
+    name: ClassVar[str] = "portal.proposal.rejected"
+    proposal_id: UUID
+    model: str
+    verb: str
+    object_id: str
+    made_by: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalExpired(Event):
+    """Nobody decided on a proposal in time."""
+
+    name: ClassVar[str] = "portal.proposal.expired"
+    proposal_id: UUID
+    model: str
+    verb: str
+    object_id: str
+    made_by: UUID

@@ -1,12 +1,18 @@
 """Reads of the portal's own rows."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q
 
 from apps.core.context import Context
-from apps.portal.models import SavedFilter
-from apps.portal.types import KeptFilter
+from apps.portal.models import Proposal, SavedFilter
+from apps.portal.types import KeptFilter, ProposalState
+
+
+def open_proposals(now: datetime) -> int:
+    """Return how many proposals of staff wait for a second person (system scope)."""
+    return Proposal.objects.filter(state=ProposalState.OPEN, expires_at__gt=now).count()
 
 
 def kept_filters(ctx: Context, list_: str) -> list[KeptFilter]:

@@ -22,7 +22,7 @@ from django_otp.middleware import is_verified
 from unfold.sites import UnfoldAdminSite
 
 from apps.core.admin import PlatformAdmin, context_of
-from apps.core.admin.roof import Trail, Version
+from apps.core.admin.roof import Draft, Trail, Version
 from apps.core.clock import iso
 from apps.core.context import described_by
 from apps.core.errors import IgError, StepUpRequired
@@ -218,6 +218,11 @@ class PlatformSite(UnfoldAdminSite):
 
     def _record_address(self, record_id: int) -> str:
         return reverse(f"{self.name}:ledger_record_change", args=[record_id])
+
+    def propose(self, request: HttpRequest, draft: Draft) -> str:
+        """Keep a proposal for a second person and return the address of its page. Raises Forbidden, Conflict."""
+        made = services.propose(context_of(request), draft=draft)
+        return reverse(f"{self.name}:portal_proposal_change", args=[quote(made)])
 
     def actor_labels(self, refs: Iterable[str]) -> Mapping[str, str]:
         """Return who is behind references such as `user:0192…`, in words."""

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from apps.bus import selectors as bus
+from apps.core.clock import utc_now
 from apps.core.transactions import oldest_transaction
+from apps.identity import selectors as people
 from apps.ledger import selectors as ledger
 from apps.portal.figures import grouped
+from apps.portal.selectors import open_proposals
 from apps.portal.types import Badge, Stat, Tone
 from apps.tenants import selectors as tenants
 
@@ -14,6 +18,7 @@ WAITING_WARN_S = 5.0
 TRANSACTION_WARN_S = 30.0
 LAG_WARN = 1_000
 NOW = "now"
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,10 @@ def now(address: Callable[[str], str]) -> Standing:
     if parked:
         text = f"{grouped(parked)} parked {'event waits' if parked == 1 else 'events wait'} for a decision."
         troubles.append((text, parked_href))
+    proposals = open_proposals(utc_now())
+    if proposals:
+        text = f"{grouped(proposals)} {'proposal waits' if proposals == 1 else 'proposals wait'} for a second person."
+        troubles.append((text, f"{address('portal.proposal')}?state=open" if address("portal.proposal") else ""))
     if oldest.age_s > TRANSACTION_WARN_S:
         text = f"A transaction has been open for {_seconds(oldest.age_s)} s; vacuum cannot pass it."
         troubles.append((text, ""))
@@ -116,6 +125,24 @@ def now(address: Callable[[str], str]) -> Standing:
             "to replay or drop",
             icon="inbox",
             href=parked_href,
+        ),
+        Stat(
+            "Open proposals",
+            grouped(proposals),
+            "proposal" if proposals == 1 else "proposals",
+            NOW,
+            "for a second person",
+            icon="send",
+            href=address("portal.proposal"),
+        ),
+        Stat("Sessions", grouped(people.sessions_open()), "sessions", NOW, "signed in, not ended", icon="monitor"),
+        Stat(
+            "Sign-ins refused",
+            grouped(people.refusals_since(utc_now() - DAY)),
+            "attempts",
+            "last 24 hours",
+            "wrong or locked",
+            icon="ban",
         ),
         Stat(
             "Oldest transaction",

@@ -20,6 +20,15 @@ class Tone(StrEnum):
     WITHHELD = "withheld"
 
 
+class ProposalState(StrEnum):
+    """Where a proposal of staff stands."""
+
+    OPEN = "open"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
 class ProofState(StrEnum):
     """Where a record stands on its way into the chain."""
 

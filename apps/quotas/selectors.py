@@ -45,6 +45,16 @@ def limits_for(tenant_id: UUID) -> dict[Measure, Limit]:
     return found[1]
 
 
+def limit_of_plan(plan: str, measure: Measure) -> Limit:
+    """Return what a plan alone allows."""
+    return limit_of(plan, measure)
+
+
+def limit_now(tenant_id: UUID, measure: Measure) -> Limit:
+    """Return the limit that holds for a tenant, read now."""
+    return _read(tenant_id)[measure]
+
+
 def forget_limits() -> None:
     """Drop the limits kept in this process, so that the next call reads them."""
     with _lock:

@@ -9,13 +9,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from apps.core import conf
-from apps.core.admin import Outcome, PlatformAdmin, ReasonForm, Trail, Verb, VerbForm, filters, shown
+from apps.core.admin import Change, Outcome, PlatformAdmin, ReasonForm, Trail, Verb, VerbForm, filters, shown
 from apps.core.context import Context
 from apps.core.ids import parse_id
 from apps.tenants import services
-from apps.tenants.events import TenantCreated, TenantStatusChanged
+from apps.tenants.events import TenantCreated, TenantPlanChanged, TenantSettingsChanged, TenantStatusChanged
 from apps.tenants.models import Tenant
-from apps.tenants.types import IsolationTier, TenantStatus
+from apps.tenants.types import PLANS, IsolationTier, TenantStatus
 
 TONES = {
     TenantStatus.ACTIVE: ("ok", "circle-check"),
@@ -43,7 +43,7 @@ class NewTenantForm(VerbForm):
         max_length=200, required=False, help_text="Further regions that may serve it, separated by spaces."
     )
     isolation_tier = forms.ChoiceField(choices=list(TIERS.items()))
-    plan = forms.ChoiceField(choices=[("starter", "Starter"), ("pro", "Pro"), ("enterprise", "Enterprise")])
+    plan = forms.ChoiceField(choices=[(plan, plan.capitalize()) for plan in PLANS])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,6 +66,22 @@ def _move(to: TenantStatus) -> Callable[[Context, Tenant, dict[str, Any]], Outco
         return Outcome(f"{tenant.slug} was {before} and is {to.value} now.", tenant.id)
 
     return run
+
+
+class PlanForm(ReasonForm):
+    """Which plan, and why."""
+
+    plan = forms.ChoiceField(choices=[(plan, plan.capitalize()) for plan in PLANS])
+    field_order = ("plan", "reason")
+
+
+def _change_plan(ctx: Context, tenant: Tenant, answers: dict[str, Any]) -> Outcome:
+    made = services.change_plan(ctx, tenant_id=tenant.id, plan=answers["plan"], reason=answers["reason"])
+    return Outcome(f"{made.slug} is on the plan {made.plan} now.", made.id)
+
+
+def _plan_changes(tenant: Tenant, answers: dict[str, Any]) -> Sequence[Change]:
+    return (("plan", tenant.plan, answers["plan"]),) if tenant.plan != answers["plan"] else ()
 
 
 def _only(*statuses: TenantStatus) -> Callable[[Tenant], str]:
@@ -109,6 +125,22 @@ class TenantAdmin(PlatformAdmin):
             form=NewTenantForm,
             creates=True,
             lead="The tenant is open at once. Its ledger begins with the record of this act.",
+        ),
+        Verb(
+            "plan",
+            "Change the plan",
+            "platform.tenant.change",
+            run=_change_plan,
+            icon="credit-card",
+            form=PlanForm,
+            initial=lambda tenant: {"plan": tenant.plan},
+            unfit=_only(TenantStatus.ACTIVE, TenantStatus.SUSPENDED),
+            consequences=lambda objects: (
+                f"The limits of {_named(objects)} follow the new plan within seconds. Limits granted beside it stay.",
+            ),
+            checked=True,
+            compare=_plan_changes,
+            tenant_of=lambda tenant, answers: tenant.id,
         ),
         Verb(
             "suspend",
@@ -182,4 +214,5 @@ class TenantAdmin(PlatformAdmin):
 
     def trail(self, obj: Tenant) -> Trail:
         """The tenant's own ledger tells what became of it."""
-        return Trail(obj.id, (TenantCreated.name, TenantStatusChanged.name))
+        types = (TenantCreated, TenantStatusChanged, TenantPlanChanged, TenantSettingsChanged)
+        return Trail(obj.id, tuple(one.name for one in types))

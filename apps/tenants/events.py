@@ -31,6 +31,17 @@ class TenantStatusChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TenantPlanChanged(Event):
+    """The tenant is on another plan from now on."""
+
+    name: ClassVar[str] = "tenants.tenant.plan_changed"
+    tenant_id: UUID
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSettingsChanged(Event):
     """The tenant's name or what holds by default was changed. `fields` are the names of what changed."""
 

@@ -15,9 +15,9 @@ from apps.core.ids import new_id
 from apps.core.routers import write_alias
 from apps.core.scope import require_tenant_id, system_scope, tenant_scope
 from apps.tenants import selectors
-from apps.tenants.events import TenantCreated, TenantSettingsChanged, TenantStatusChanged
+from apps.tenants.events import TenantCreated, TenantPlanChanged, TenantSettingsChanged, TenantStatusChanged
 from apps.tenants.models import SLUG, Tenant
-from apps.tenants.types import DEFAULT_TIERS, MAX_NAME, IsolationTier, TenantInfo, TenantStatus
+from apps.tenants.types import DEFAULT_TIERS, MAX_NAME, PLANS, IsolationTier, TenantInfo, TenantStatus
 
 _NEXT: dict[str, frozenset[str]] = {
     TenantStatus.ACTIVE: frozenset({TenantStatus.SUSPENDED, TenantStatus.OFFBOARDING}),
@@ -84,6 +84,26 @@ def change_status(ctx: Context, *, tenant_id: UUID, to: str, reason: str) -> Ten
     if found is None:
         raise NotFound("no such tenant")
     return found
+
+
+def change_plan(ctx: Context, *, tenant_id: UUID, plan: str, reason: str) -> TenantInfo:
+    """Put a tenant on another plan. Raises NotFound, InvalidInput for an unknown plan or without a reason, Conflict when
+    it is on that plan."""
+    if plan not in PLANS:
+        raise InvalidInput(f"plan {plan[:40]!r} is not one of {', '.join(PLANS)}", field="plan")
+    if not reason.strip():
+        raise InvalidInput("a reason is needed", field="reason")
+    with system_scope("tenants.manage"), transaction.atomic(using="system"):
+        row = Tenant.objects.select_for_update().filter(id=tenant_id).first()
+        if row is None:
+            raise NotFound("no such tenant")
+        if row.plan == plan:
+            raise Conflict(f"the tenant is on the plan {plan} already", field="plan")
+        before, row.plan = row.plan, plan
+        row.save(update_fields=["plan"])
+        bus.record(ctx, TenantPlanChanged(row.id, before, plan, reason.strip()), tenant_id=row.id)
+        selectors.TENANTS.changed(row.id)
+    return selectors.info_of(row)
 
 
 def change_settings(ctx: Context, *, expected_version: int, name: str, retention_tier: str) -> TenantInfo:

@@ -31,6 +31,8 @@ class RetentionTier(StrEnum):
     LEGAL_HOLD = "legal-hold"
 
 
+PLANS = ("starter", "pro", "enterprise")
+"""The plans of the catalogue, smallest first."""
 DEFAULT_TIERS = (RetentionTier.SHORT, RetentionTier.STANDARD, RetentionTier.LONG)
 """Tiers that may be a tenant's default; a legal hold is laid on single things, for a reason."""
 MAX_NAME = 120

@@ -1,7 +1,8 @@
 """A small world in which every page of the admin has something to show."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 
 from apps.bus.models import Cursor, Parked
 from apps.connectors.models import IngestBatch, IngestJob, IngestMapping, IngestRowError
+from apps.core.admin import Draft
 from apps.core.clock import utc_now
 from apps.core.context import Actor, ActorKind, SessionFacts, service_context
 from apps.core.errors import Forbidden
@@ -21,8 +23,9 @@ from apps.identity import services as identity
 from apps.policy import services as policy
 from apps.policy.models import Fence, SignalEntry
 from apps.policy.types import SignalKind
-from apps.quotas.models import Override
-from apps.quotas.types import Measure
+from apps.portal import services as portal
+from apps.quotas import granting
+from apps.quotas.types import Limit, Measure
 from apps.vault import services as vault
 from apps.vault.models import ObjectManifest
 from tests.admin.staff import Staff, staff
@@ -102,9 +105,6 @@ def make_world() -> World:
             key=f"eu-west-1/{kit.info.id}/ef", sha256="ef" * 32, size_bytes=52_200, content_type="text/csv",
             region="eu-west-1", retention_tier="standard-365d", created_at=now,
         )  # fmt: skip
-        Override.objects.create(
-            measure=Measure.API.value, rate_per_s=7, burst=70, reason="pilot", created_by="service:test"
-        )
         with pytest.raises(Forbidden):
             policy.require(kit.as_role("reader"), "graph.entity.delete")
         Fence.objects.create(countries=["DE"], changed_by="service:test", changed_at=now)
@@ -113,12 +113,29 @@ def make_world() -> World:
             issuer="https://idp.example", jti=new_id().hex,
         )  # fmt: skip
     policy.flush_decisions()
+    granting.grant(
+        service_context("test"), tenant_id=kit.info.id, measure=Measure.API, limit=Limit(7, 70),
+        lasts=timedelta(days=30), reason="pilot",
+    )  # fmt: skip
     vault.ensure_signing_key(service_context("test"))
     flags.declare(service_context("test"))
     sequence()
     vault.write_checkpoints(service_context("test"))
     with system_scope("bus.relay"):
         Cursor.objects.get_or_create(subscriber="test.follower")
+    maker = identity.create_user(
+        service_context("test"), email=f"m{new_id().hex}@staff.example", password=PASSWORD, name="Maker",
+        platform_roles=("operator",),
+    )  # fmt: skip
+    proposed = Draft(
+        "tenants.tenant", "plan", "Change the plan", "platform.tenant.change", str(kit.info.id), kit.info.slug,
+        kit.info.id, {"plan": ["pro"], "reason": ["asked"]}, [("plan", "starter", "pro")],
+    )  # fmt: skip
+    actor = service_context("test").but(
+        actor=Actor(ActorKind.USER, str(maker.pk)), platform_roles=frozenset({"operator"})
+    )
+    fresh = replace(actor.session, authenticated_at=utc_now(), second_factor_at=utc_now())
+    portal.propose(actor.but(session=fresh), draft=proposed)
     world = World(kit, None, job, key.info.id, member, (key.token, "digest", member.password, "Ada Quist", "1815"))  # type: ignore[arg-type]
     world.parked = world.park()
     with system_scope("portal.admin"):

@@ -35,6 +35,7 @@ QUERIES: dict[str, tuple[int, int]] = {
     "policy.decisionentry": (2, 2),
     "policy.fence": (2, 2),
     "policy.signalentry": (2, 2),
+    "portal.proposal": (3, 3),
     "quotas.override": (2, 2),
     "tenants.tenant": (1, 1),
     "vault.objectmanifest": (2, 2),

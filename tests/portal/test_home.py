@@ -29,7 +29,10 @@ def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:
 @pytest.mark.parametrize(
     ("role", "sees"),
     [
-        ("owner", ["home", "entities", "imports", "ledger", "members", "keys", "issuers", "flags", "limits", "settings"]),
+        (
+            "owner",
+            ["home", "entities", "imports", "ledger", "members", "keys", "issuers", "flags", "limits", "settings"],
+        ),
         ("analyst", ["home", "entities", "imports", "ledger", "limits"]),
         ("reader", ["home", "entities", "limits"]),
         ("developer", ["home", "entities", "imports", "keys", "flags", "limits"]),

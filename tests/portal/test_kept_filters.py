@@ -12,6 +12,7 @@ from apps.core.ids import new_id
 from apps.core.scope import no_scope, tenant_scope
 from apps.portal import selectors, services
 from apps.portal.models import SavedFilter
+from apps.portal.services import filters as verbs
 from tests.admin.staff import told
 from tests.conftest import TenantKit
 from tests.portal.visitors import Visitor, signed_in, text_of
@@ -98,7 +99,7 @@ def test_hostile_names_are_text(tenant: TenantKit) -> None:
 
 
 def test_the_number_is_bounded_also_when_many_save_at_once(tenant: TenantKit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MOST_OWN", 3)
+    monkeypatch.setattr(verbs, "MOST_OWN", 3)
     ctx = tenant.as_role("owner", actor_id=str(new_id()))
 
     def save(number: int) -> bool:

@@ -1,20 +1,21 @@
 """The pages of verbs: name the consequences, ask, do it, say what happened."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from apps.core.admin.roof import context_of
+from apps.core.admin.roof import Draft, context_of
 from apps.core.admin.verbs import MOST_AT_ONCE, Outcome, Verb, VerbForm
-from apps.core.errors import IgError
+from apps.core.context import Context
+from apps.core.errors import Conflict, IgError
 
 if TYPE_CHECKING:
     from apps.core.admin.base import PlatformAdmin
@@ -109,6 +110,8 @@ def _do(
     admin: "PlatformAdmin", request: HttpRequest, verb: Verb, rows: Sequence[Any], form: VerbForm
 ) -> HttpResponse | None:
     """Run the verb on each row, each in its own transaction. None when the only one was refused: the form says why."""
+    if verb.checked:
+        return _propose(admin, request, verb, rows[0] if rows else None, form)
     ctx = context_of(request)
     answers = {name: value for name, value in form.cleaned_data.items() if name != TYPED}
     if verb.creates or len(rows) == 1:
@@ -138,6 +141,56 @@ def _do(
     if done:
         messages.success(request, f"{verb.label}: {done} of {len(rows)} done.")
     return HttpResponseRedirect(_back(admin, ()))
+
+
+def _propose(admin: "PlatformAdmin", request: HttpRequest, verb: Verb, row: Any, form: VerbForm) -> HttpResponse | None:
+    """Keep what was asked for as a proposal. None when it was refused: the form says why."""
+    answers = {name: value for name, value in form.cleaned_data.items() if name != TYPED}
+    try:
+        changes = verb.compare(row, answers)
+        if not changes:
+            form.add_error(None, "This would change nothing.")
+            return None
+        address = admin.roof.propose(
+            request,
+            Draft(
+                model=admin.model._meta.label_lower,
+                verb=verb.name,
+                label=verb.label,
+                action=verb.action,
+                key=str(row.pk) if row is not None else "",
+                about=admin.label_of(row) if row is not None else "",
+                tenant_id=verb.tenant_of(row, answers),
+                answers={name: cast(QueryDict, form.data).getlist(name) for name in answers},
+                changes=changes,
+            ),
+        )
+    except IgError as error:
+        form.add_error(error.field if error.field in form.fields else None, _words(error))
+        return None
+    messages.success(request, "Proposed. Nothing is changed until somebody else approves it.")
+    return HttpResponseRedirect(address)
+
+
+def run_again(admin: "PlatformAdmin", ctx: Context, verb: Verb, draft: Draft) -> Outcome:
+    """Run a proposed verb now, if it still changes what was proposed. Raises Conflict, and the verb's own errors."""
+    row = admin.model._default_manager.filter(pk=draft.key).first() if draft.key else None
+    if draft.key and row is None:
+        raise Conflict("what it is about is gone", mend="Reject it.")
+    if row is not None and (why := verb.unfit(row)):
+        raise Conflict(f"it cannot be applied any more: {why}", mend="Reject it.")
+    data = QueryDict(mutable=True)
+    for name, values in draft.answers.items():
+        data.setlist(name, values)
+    form = verb.form(data, objects=[row] if row is not None else [])
+    if not form.is_valid():
+        raise Conflict("what was entered is not valid any more", mend="Reject it, and propose it anew.")
+    answers = dict(form.cleaned_data)
+    if [tuple(one) for one in verb.compare(row, answers)] != [tuple(one) for one in draft.changes]:
+        raise Conflict(
+            "what it would change now is not what was proposed", mend="Reject it, and propose it anew from what stands."
+        )
+    return verb.run(ctx, row, answers)
 
 
 def _note(admin: "PlatformAdmin", request: HttpRequest, verb: Verb, row: Any, outcome: Outcome) -> None:

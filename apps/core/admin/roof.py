@@ -47,6 +47,24 @@ class Version:
     hidden: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody proposes: a verb of a model on one row (`key` is empty when it creates), what it would change.
+
+    `answers` are the form's values as they were sent, so that the form judges them again before they are applied.
+    """
+
+    model: str
+    verb: str
+    label: str
+    action: str
+    key: str
+    about: str
+    tenant_id: UUID | None
+    answers: Mapping[str, list[str]]
+    changes: Sequence[tuple[str, str, str]]
+
+
 class Roof(Protocol):
     """The site as apps' admin sees it."""
 
@@ -69,6 +87,9 @@ class Roof(Protocol):
 
     def versions_told(self, request: HttpRequest, versions: Sequence[Version]) -> Sequence[Any]:
         """Return the versions of a thing as items of the timeline component."""
+
+    def propose(self, request: HttpRequest, draft: Draft) -> str:
+        """Keep a proposal for a second person and return the address of its page. Raises Forbidden, Conflict."""
 
     def actor_labels(self, refs: Iterable[str]) -> Mapping[str, str]:
         """Return who is behind references such as `user:0192…`, in words."""

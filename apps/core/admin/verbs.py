@@ -6,11 +6,15 @@ There is no other way to change anything: no form saves a row, since that would 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest
 
 from apps.core.context import Context
+
+Change = tuple[str, str, str]
+"""What is changed, from what, to what, in words; empty where nothing stood or nothing will."""
 
 MOST_AT_ONCE = 100
 """Most things that one act may touch; each is its own transaction and its own record."""
@@ -57,6 +61,14 @@ def _always(obj: Any) -> str:
     return ""
 
 
+def _no_changes(obj: Any, answers: Mapping[str, Any]) -> Sequence[Change]:
+    return ()
+
+
+def _no_tenant(obj: Any, answers: Mapping[str, Any]) -> UUID | None:
+    return None
+
+
 def _nothing_yet(obj: Any) -> Mapping[str, Any]:
     return {}
 
@@ -69,6 +81,9 @@ class Verb:
     and raises that service's errors. `consequences(objects)` says what will be, before anyone agrees. `unfit(obj)`
     says why an object cannot be acted on, empty when it can. `type_name(obj)` is what must be typed where it cannot
     be undone.
+
+    A `checked` verb is not run by whoever asks: it becomes a proposal, with what it changes (`compare(obj, answers)`, in
+    words, raising that service's errors) for the tenant `tenant_of(obj, answers)`, and runs when a second person approves.
     """
 
     name: str
@@ -85,3 +100,6 @@ class Verb:
     creates: bool = False
     bulk: bool = False
     danger: bool = False
+    checked: bool = False
+    compare: Callable[[Any, dict[str, Any]], Sequence[Change]] = field(default=_no_changes)
+    tenant_of: Callable[[Any, dict[str, Any]], UUID | None] = field(default=_no_tenant)

@@ -1,7 +1,4 @@
-"""Verbs of the portal: what its doors themselves put on record, and filters that members keep.
-
-Each is in the ledger; the words of filters stay out of it.
-"""
+"""Verbs of kept filters: save one under a name, delete it. Each is in the ledger; the words stay out of it."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -13,22 +10,15 @@ from apps.core.context import Context
 from apps.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from apps.core.ids import new_id
 from apps.core.routers import write_alias
-from apps.core.scope import PLATFORM_TENANT_ID, require_tenant_id, system_scope
+from apps.core.scope import require_tenant_id
 from apps.policy import services as policy
-from apps.portal.events import AdminEntered, FilterDeleted, FilterSaved
+from apps.portal.events import FilterDeleted, FilterSaved
 from apps.portal.models import SavedFilter
 
 MAX_NAME = 60
 MOST_OWN = 50
 MOST_SHARED = 100
 SHARE = "portal.filter.share"
-
-
-def note_admin_entry(ctx: Context, *, user_id: UUID) -> None:
-    """Record in the platform's ledger that someone entered the admin and now works across tenants."""
-    with system_scope("portal.admin"), transaction.atomic(using="system"):
-        event = AdminEntered(user_id, tuple(sorted(ctx.platform_roles)), ctx.session.id)
-        bus.record(ctx, event, tenant_id=PLATFORM_TENANT_ID)
 
 
 def save_filter(ctx: Context, *, list_: str, name: str, state: Mapping[str, str], shared: bool) -> UUID:
