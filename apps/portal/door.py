@@ -117,8 +117,11 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
 
 def confirm_first(request: HttpRequest) -> HttpResponse:
     """Send the viewer to give a second factor and back: to this address, or to the page whose form was sent."""
-    back = request.get_full_path() if request.method in {"GET", "HEAD"} else _page_of_form(request)
-    return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': back})}")
+    if request.method in {"GET", "HEAD"}:
+        said = {"next": request.get_full_path()}
+    else:
+        said = {"next": _page_of_form(request), "again": "1"}  # what was sent is not kept: the page says so
+    return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode(said)}")
 
 
 def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:

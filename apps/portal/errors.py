@@ -6,9 +6,11 @@ They need no database and no session, so that they can be shown when either is a
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 
 from apps.core import problem
@@ -36,6 +38,12 @@ TROUBLES: dict[int, Trouble] = {
         "This request cannot be read",
         "Something in the address or the form is not what we expect.",
         "Go back, check what you entered, and send it again.",
+    ),
+    401: Trouble(
+        401,
+        "Confirm that it is you",
+        "This needs a second factor from the last 15 minutes. Nothing was changed.",
+        "Confirm, then do it again.",
     ),
     403: Trouble(
         403,
@@ -90,11 +98,16 @@ def _answer(request: HttpRequest, trouble: Trouble) -> HttpResponse:
         )
     else:
         theme = request.COOKIES.get("ig_theme", "")
+        staff = hasattr(request, "ig_ctx")  # set once the admin has let its caller in: strangers are not told of it
         body = render_to_string(
             "errors/error.html",
             {
                 "trouble": trouble,
                 "request_id": request_id,
+                "staff": staff,
+                "home": reverse("admin:index") if staff else "/",
+                "back": _came_from(request),
+                "confirm": _confirm_href(request) if trouble.status == 401 else "",
                 "csp_nonce": csp.nonce_of(request),
                 "theme": theme if theme in {"light", "dark"} else "",
             },
@@ -108,17 +121,21 @@ def refusal(request: HttpRequest, error: IgError) -> HttpResponse:
     """Return the page for an expected refusal, in its own words where it has some."""
     known = TROUBLES.get(error.status, TROUBLES[400])
     text = _sentence(error.message)
+    mend = _sentence(error.mend) if error.mend else known.mend
+    wait_s = max(1, round(error.retry_after_s + 0.5)) if isinstance(error, RateLimited) else 0
+    if wait_s:
+        mend = f"Try again in {waiting(wait_s)}."
     response = _answer(
         request,
         Trouble(
             error.status,
             known.title,
             known.text if error.status == 404 else text,
-            _sentence(error.mend) if error.mend else known.mend,
+            mend,
         ),
     )
-    if isinstance(error, RateLimited):
-        response["Retry-After"] = str(max(1, round(error.retry_after_s + 0.5)))
+    if wait_s:
+        response["Retry-After"] = str(wait_s)
     return response
 
 
@@ -175,6 +192,28 @@ def locked_out(
 def sentences(error: IgError) -> str:
     """Return what is wrong and how to mend it, for a form's field."""
     return f"{_sentence(error.message)} {_sentence(error.mend or '')}".strip()
+
+
+def waiting(seconds: int) -> str:
+    """Return how long to wait, in the unit that people would say: `8 seconds`, `15 minutes`."""
+    if seconds < 120:
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
+    return f"{-(-seconds // 60)} minutes" if seconds < 7200 else f"{-(-seconds // 3600)} hours"
+
+
+def _came_from(request: HttpRequest) -> str:
+    """Return the path of our own page that led here by a form (its Referer), empty when there was none."""
+    if request.method in {"GET", "HEAD"}:
+        return ""
+    sent_from = urlsplit(request.headers.get("referer", ""))
+    ours = sent_from.netloc == request.META.get("HTTP_HOST", "") and sent_from.path.startswith("/")
+    return sent_from.path if ours and not sent_from.path.startswith("//") else ""
+
+
+def _confirm_href(request: HttpRequest) -> str:
+    safe = request.method in {"GET", "HEAD"}
+    target = request.get_full_path() if safe else _came_from(request)
+    return f"{reverse('portal:code')}?{urlencode({'next': target or '/'})}"
 
 
 def _sentence(text: str) -> str:

@@ -32,6 +32,10 @@ ISSUERS = Page(
 FLAGS = Page("flags", "Flags", "flag", "flags.flag.read", "f", "features that are switched on or off here")
 LIMITS = Page("limits", "Limits", "gauge", "quotas.usage.read", "u", "what may be used in a second, and what is used")
 SETTINGS = Page("settings", "Settings", "settings", "tenants.settings.read", "s", "name, region, retention")
+AUDIT = Page("audit", "Audit", "scale", "ledger.export", "a", "verify the ledgers of your tenants, also without us")
+DEVELOPERS = Page("developers", "Developers", "code", "graph.summary.read", "d", "addresses, first programs, schema")
+EVERYWHERE = (AUDIT, DEVELOPERS)
+"""Pages outside any one tenant."""
 
 SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     ("Explore", (HOME, ENTITIES)),

@@ -11,6 +11,7 @@ from apps.core.errors import IgError
 from apps.identity import selectors as people
 from apps.identity.types import Role
 from apps.policy import services as policy
+from apps.portal import navigation
 from apps.portal.types import NavItem, NavSection
 from apps.tenants import selectors as tenants
 from apps.tenants import services as tenancy
@@ -18,7 +19,7 @@ from apps.tenants.types import TenantInfo
 
 AUDITORS = frozenset({Role.AUDITOR_TENANT.value, Role.AUDITOR_ORG.value})
 DEVELOPERS = frozenset({Role.DEVELOPER.value})
-AUDIT_ACTION = "ledger.export"
+AUDIT_ACTION = navigation.AUDIT.action
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,11 @@ def _place(ctx: Context, tenant: TenantInfo, roles: frozenset[str]) -> Place:
 
 def section_for(places: list[Place], current: str) -> NavSection:
     """Return the part of the navigation that is the same in every tenant."""
-    items = []
-    if any(place.may(AUDIT_ACTION) for place in places):
-        items.append(NavItem("audit", "Audit", reverse("portal:audit"), "scale", key="a", current=current == "audit"))
-    items.append(
-        NavItem(
-            "developers", "Developers", reverse("portal:developers"), "code", key="d", current=current == "developers"
-        )
-    )
+    items = [
+        NavItem(page.name, page.label, reverse(f"portal:{page.name}"), page.icon, page.key, page.name == current)
+        for page in navigation.EVERYWHERE
+        if page is not navigation.AUDIT or any(place.may(page.action) for place in places)
+    ]
     return NavSection("All tenants", tuple(items))
 
 

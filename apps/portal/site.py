@@ -96,7 +96,8 @@ class PlatformSite(UnfoldAdminSite):
 
     def _confirm_first(self, request: HttpRequest) -> HttpResponse:
         """Send the caller to give a second factor and back. Every address here can be asked for with GET."""
-        return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': request.get_full_path()})}")
+        again = {} if request.method in {"GET", "HEAD"} else {"again": "1"}
+        return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': request.get_full_path(), **again})}")
 
     def _note_entry(self, request: HttpRequest) -> None:
         """Put the entry on record, once per session and second factor."""

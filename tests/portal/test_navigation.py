@@ -14,5 +14,5 @@ def test_nobody_sees_nothing() -> None:
 
 
 def test_keys_are_single_letters_and_unique() -> None:
-    keys = [page.key for page in navigation.PAGES if page.key]
+    keys = [page.key for page in (*navigation.PAGES, *navigation.EVERYWHERE) if page.key]
     assert len(keys) == len(set(keys)) and all(len(key) == 1 and key.isalpha() and key != "g" for key in keys)

@@ -89,7 +89,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "portal/second_factor.html",
-        {"form": form, "next": target, "refused": refused, "ways": ways},
+        {"form": form, "next": target, "refused": refused, "ways": ways, "again": request.GET.get("again") == "1"},
         status=200 if request.method == "GET" else 422,
     )
 

@@ -195,6 +195,11 @@ def palette(request: HttpRequest, ctx: Context) -> HttpResponse:
         for page in navigation.PAGES
         if door.may(ctx, page.action) and (low in page.label.lower() or low in page.about)
     ]
+    pages += [
+        (page, reverse(f"portal:{page.name}"))
+        for page in navigation.EVERYWHERE
+        if door.may(ctx, page.action) and (low in page.label.lower() or low in page.about)
+    ]
     found: list[shown.Shown] = []
     if len(words) >= 2 and door.may(ctx, "graph.search"):
         try:
