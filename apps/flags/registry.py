@@ -62,7 +62,11 @@ def read_yaml(text: bytes | str, field: str) -> Any:
     if len(text) > MAX_BYTES:
         raise FlagInvalid(f"the text is larger than {MAX_BYTES} bytes", field=field)
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  a safe loader of our own
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise FlagInvalid(f"this is not YAML: {' '.join(str(error).split())[:300]}", field=field) from None
 
