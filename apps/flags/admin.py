@@ -148,9 +148,10 @@ class FlagAdmin(PlatformAdmin):
     )
     detail = (
         ("Flag", ("key_copy", "purpose", "owner", "scope", "type", "risk_mark", "expiry", "origin")),
-        ("State", ("state_mark", "state_reason", "version", "updated_at", "changed_by")),
-        ("Serves", ("default", "off", "variants", "rules", "clients")),
-        ("Use", ("uses", "seen")),
+        ("State", ("state_mark", "state_reason", "version", "updated_at")),
+        ("Serves", ("default", "off", "clients", "uses", "seen")),
+        ("Variants", ("variants",)),
+        ("Rules", ("rules",)),
     )
     verbs = (
         Verb(
@@ -183,13 +184,11 @@ class FlagAdmin(PlatformAdmin):
     )  # fmt: skip
 
     def prepare(self, request: HttpRequest, rows: Sequence[Flag]) -> None:
-        """Read how the flags are used, and who changed them."""
+        """Read how the flags are used."""
         super().prepare(request, rows)
         used = selectors.use_of([row.key for row in rows])
-        names = self.roof.actor_labels({row.updated_by for row in rows})
         for row in rows:
             row.__dict__["ig_use"] = used.get(row.key, (0, None))
-            row.__dict__["ig_by"] = names.get(row.updated_by, row.updated_by)
 
     def found(self, request: HttpRequest, rows: QuerySet[Flag], term: str) -> QuerySet[Flag]:
         """By a part of the key or the owner: flags are few."""
@@ -249,11 +248,6 @@ class FlagAdmin(PlatformAdmin):
     def seen(self, obj: Flag) -> Any:
         """When it was last evaluated."""
         return obj.__dict__["ig_use"][1]
-
-    @admin.display(description="changed by")
-    def changed_by(self, obj: Flag) -> str:
-        """Who changed it last."""
-        return str(obj.__dict__["ig_by"])
 
     @admin.display(description="key")
     def key_copy(self, obj: Flag) -> shown.Copyable:

@@ -63,18 +63,23 @@ class NewFlagForm(_Registered, ReasonForm):
     type = forms.ChoiceField(choices=[(one.value, one.value) for one in FlagType])
     variants = _Yaml(rows=4, help_text="Name to value, in YAML. A boolean flag needs none: it has on and off.")
     default = forms.CharField(max_length=63, initial="off", help_text="The variant for everyone whom no rule fits.")
-    off = forms.CharField(max_length=63, initial="off", help_text="The variant while the kill switch is thrown.")
+    off = forms.CharField(
+        label="When killed", max_length=63, initial="off", help_text="The variant while the kill switch is thrown."
+    )
     rules = _Yaml(rows=8, help_text="In YAML, first fit wins; see docs/develop/flags.md.")
     killswitch = forms.BooleanField(required=False, initial=True, label="It has a kill switch")
     remote = forms.BooleanField(required=False, initial=True, label="Clients may see it (OFREP)")
-    field_order = ("key", "about", "owner", "scope", "type", "variants", "default", "off", "rules")
+    field_order = (
+        "key", "about", "owner", "expires", "risk", "scope", "type", "variants", "default", "off", "rules", "killswitch",
+        "remote", "reason",
+    )  # fmt: skip
 
 
 class ChangeForm(_Registered, VersionForm):
     """What may be changed of a flag."""
 
     default = forms.ChoiceField(help_text="The variant for everyone whom no rule fits.")
-    off = forms.ChoiceField(help_text="The variant while the kill switch is thrown.")
+    off = forms.ChoiceField(label="When killed", help_text="The variant while the kill switch is thrown.")
     rules = _Yaml(rows=12, help_text="In YAML, first fit wins; see docs/develop/flags.md.")
     remote = forms.BooleanField(required=False, label="Clients may see it (OFREP)")
     field_order = ("about", "owner", "expires", "risk", "default", "off", "rules", "remote", "reason")

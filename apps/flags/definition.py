@@ -163,6 +163,6 @@ def patched(declared: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 def told(document: Mapping[str, Any]) -> dict[str, str]:
     """Return a document as the ledger keeps it: each field as text, what is nested as JSON."""
     return {
-        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
+        name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
         for name, value in document.items()
     }

@@ -30,6 +30,7 @@ from apps.vault import services as vault
 from apps.vault.models import ObjectManifest
 from tests.admin.staff import Staff, staff
 from tests.conftest import PASSWORD, TenantKit, make_tenant, sequence
+from tests.flags.documents import document
 
 
 @dataclass
@@ -118,7 +119,7 @@ def make_world() -> World:
         lasts=timedelta(days=30), reason="pilot",
     )  # fmt: skip
     vault.ensure_signing_key(service_context("test"))
-    flags.declare(service_context("test"))
+    flags.create_flag(service_context("test"), document=document(), reason="a test")
     sequence()
     vault.write_checkpoints(service_context("test"))
     with system_scope("bus.relay"):

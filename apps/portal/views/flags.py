@@ -33,6 +33,8 @@ def _value(flag: FlagView) -> str:
     value = flag.evaluation.value
     if flag.evaluation.error is not None:
         return "–"
+    if isinstance(value, dict):
+        return f"{flag.evaluation.variant} ({len(value)} fields)"
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
