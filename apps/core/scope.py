@@ -19,7 +19,7 @@ PLATFORM_TENANT_ID = UUID("00000000-0000-7000-8000-000000000000")
 SYSTEM_SCOPES: dict[str, str] = {
     "identity.authenticate": "find the account, key or session before its tenant is known",
     "identity.acting": "end the times in which staff act in tenants",
-    "identity.mail": "find invitations that were not sent",
+    "identity.mail": "find invitations that were not sent, forget old ones and links to passwords",
     "tenants.resolve": "find a tenant by slug before entering it",
     "tenants.manage": "create, suspend and close tenants",
     "quotas.manage": "grant and withdraw limits that differ from a plan's",

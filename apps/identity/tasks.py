@@ -26,8 +26,9 @@ def send_invitation(ctx: Context, *, invitation_id: str) -> None:
 
 @job(SEND_WAITING)
 def send_waiting(ctx: Context) -> None:
-    """Find invitations that the queue never got."""
+    """Find invitations that the queue never got, and forget old ones."""
     services.send_waiting_invitations(ctx)
+    services.forget_invitations(ctx)
 
 
 @job(SEND_RESET, **PATIENCE)

@@ -105,6 +105,10 @@ ACTING_ROLES: dict[bool, frozenset[str]] = {
 """The roles that platform staff act with in a tenant: reading, or, where policy let them begin so, an analyst's."""
 
 
+ACTING_PURPOSE = "platform-operations"
+"""Why staff read what tenants hold: data that names other purposes is withheld from them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActingInfo:
     """The time in which somebody of the platform's staff may act in a tenant."""

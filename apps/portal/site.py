@@ -28,6 +28,7 @@ from apps.core.context import described_by
 from apps.core.errors import IgError, StepUpRequired
 from apps.core.ids import parse_id
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
+from apps.identity.types import ACTING_PURPOSE
 from apps.policy import services as policy
 from apps.portal import door, errors, services, standing, trails
 from apps.portal.types import TimelineItem
@@ -35,8 +36,6 @@ from apps.tenants import selectors as tenants
 
 ENTERED_AT = "ig_admin_entered_at"
 PLATFORM = "platform"
-PURPOSE = "platform-operations"
-"""Why staff read here: tenants' data that names other purposes is withheld from them."""
 MOST_FOUND = 10
 View = Callable[..., HttpResponse]
 _LEFT_OUT = frozenset(
@@ -63,7 +62,7 @@ class PlatformSite(UnfoldAdminSite):
             refused = self._refusal(request)
             if refused is not None:
                 return refused
-            ctx = door.context_of(request).but(purpose=PURPOSE)
+            ctx = door.context_of(request).but(purpose=ACTING_PURPOSE)
             request.ig_ctx = ctx  # type: ignore[attr-defined]
             facts = getattr(request, "scope", {}).get("ig")
             if isinstance(facts, dict):

@@ -183,6 +183,7 @@ def test_only_operators_act_widely_and_nobody_gives_roles(tenant: TenantKit) -> 
         ctx = identity.enter_as_member(
             of_staff(operator).but(platform_roles=frozenset({"operator"})), user=operator.user, tenant=tenant.info
         )
+    assert ctx.purpose == "platform-operations", "what names other purposes stays withheld"
     assert ctx.roles == {"analyst", "reader"} and identity.grantable(ctx) == {"analyst", "reader"}
     assert not policy.decide(ctx, "identity.member.manage").allow
 

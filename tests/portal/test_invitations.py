@@ -284,6 +284,15 @@ def test_a_mail_server_that_is_away_is_asked_again(tenant: TenantKit, monkeypatc
     assert identity.deliver_invitation(tenant.ctx, invitation_id=made.id) is False, "sent is sent"
 
 
+def test_addresses_are_forgotten_after_a_month(tenant: TenantKit) -> None:
+    long_ago = tenant.ctx.but(clock=lambda: utc_now() - timedelta(days=31))
+    identity.invite(long_ago, email=address(), roles=frozenset({"reader"}))
+    kept = identity.invite(tenant.ctx, email=address(), roles=frozenset({"reader"}))
+    with no_scope():
+        tasks.send_waiting.run(service_context("scheduler"))
+    assert [row.id for row in Invitation.objects.all()] == [kept.id]
+
+
 def test_where_no_mail_goes_nobody_is_invited(tenant: TenantKit, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     with pytest.raises(Conflict, match="sends no mail"):

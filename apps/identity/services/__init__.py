@@ -18,6 +18,7 @@ from apps.identity.services.granting import grantable, require_grantable
 from apps.identity.services.invitations import (
     accept_invitation,
     deliver_invitation,
+    forget_invitations,
     invite,
     invite_again,
     offer_of,
@@ -97,6 +98,7 @@ __all__ = [
     "finish_assertion",
     "finish_registration",
     "flush_key_uses",
+    "forget_invitations",
     "grantable",
     "has_second_factor",
     "invite",

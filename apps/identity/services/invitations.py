@@ -16,7 +16,7 @@ from apps.core.jobs import enqueue_named
 from apps.core.scope import require_tenant_id, system_scope, tenant_scope
 from apps.identity import selectors, tickets
 from apps.identity.events import InvitationAccepted, InvitationMade, InvitationRevoked, InvitationSentAgain, MemberAdded
-from apps.identity.models import Invitation, Membership, User
+from apps.identity.models import Invitation, Membership, PasswordReset, User
 from apps.identity.services.granting import grantable_with, require_grantable
 from apps.identity.services.members import check_roles, create_user
 from apps.identity.services.sign_in import account_hash
@@ -27,6 +27,8 @@ from apps.tenants.selectors import by_id
 LIVES = timedelta(days=7)
 MOST_OPEN, MOST_AN_HOUR, MOST_ASKS, MOST_TRIES = 100, 30, 10, 10
 AGAIN_AFTER = timedelta(minutes=2)
+KEPT_FOR = timedelta(days=30)
+"""How long addresses stay after their invitation was asked for last; the ledger keeps what happened."""
 UNSENT_AFTER = timedelta(minutes=1)
 """How long the queue has for an invitation before it is sent anew."""
 GONE = "this invitation does not hold"
@@ -166,6 +168,13 @@ def send_waiting_invitations(ctx: Context) -> int:
     for invitation_id, tenant_id in due:
         enqueue_named(ctx.but(tenant_id=tenant_id), SEND_INVITATION, invitation_id=str(invitation_id))
     return len(due)
+
+
+def forget_invitations(ctx: Context) -> int:
+    """Delete invitations that were asked for 30 days ago, and links to passwords of yesterday; return how many."""
+    with system_scope("identity.mail"), transaction.atomic(using="system"):
+        gone = int(Invitation.objects.filter(asked_at__lt=ctx.now - KEPT_FOR).delete()[0])
+        return gone + int(PasswordReset.objects.filter(expires_at__lt=ctx.now - timedelta(days=1)).delete()[0])
 
 
 def offer_of(ctx: Context, *, token: str) -> Offer:

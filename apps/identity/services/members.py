@@ -17,7 +17,7 @@ from apps.identity.models import Membership, User
 from apps.identity.services.acting import acting_in
 from apps.identity.services.entering import into
 from apps.identity.services.granting import require_grantable
-from apps.identity.types import ACTING_ROLES, MembershipInfo, PlatformRole, Role
+from apps.identity.types import ACTING_PURPOSE, ACTING_ROLES, MembershipInfo, PlatformRole, Role
 from apps.tenants.types import TenantInfo
 
 
@@ -130,7 +130,7 @@ def enter_as_member(ctx: Context, *, user: User, tenant: TenantInfo) -> Context:
     found = selectors.membership(user.id, tenant.id)
     roles = found.roles if found is not None else None
     if roles is None and (acting := acting_in(ctx, user=user, tenant_id=tenant.id)) is not None:
-        roles = ACTING_ROLES[acting.wide]
+        roles, ctx = ACTING_ROLES[acting.wide], ctx.but(purpose=ACTING_PURPOSE)
     if roles is None or not user.is_active:
         raise NotFound("no such tenant")
     return into(ctx, tenant, roles, Actor(ActorKind.USER, str(user.id), user.name or user.email))

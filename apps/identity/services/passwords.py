@@ -64,7 +64,6 @@ def deliver_reset(ctx: Context, *, user_id: UUID) -> bool:
         sent = PasswordReset.objects.filter(user_id=user.pk, created_at__gt=ctx.now - timedelta(hours=1)).count()
         if sent >= MOST_AN_HOUR:
             return False
-        PasswordReset.objects.filter(user_id=user.pk, expires_at__lt=ctx.now - timedelta(days=1)).delete()
         token, digest = tickets.generate(tickets.RESET)
         PasswordReset.objects.create(user_id=user.pk, digest=digest, created_at=ctx.now, expires_at=ctx.now + LIVES)
         bus.record(ctx, PasswordResetSent(user.pk), tenant_id=PLATFORM_TENANT_ID)

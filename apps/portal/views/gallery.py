@@ -11,6 +11,7 @@ from apps.core import conf
 from apps.portal import navigation
 from apps.portal.tables import ListQuery, Table
 from apps.portal.types import (
+    Acting,
     Badge,
     Cell,
     Code,
@@ -228,6 +229,9 @@ def _context(request: HttpRequest, now: datetime) -> dict[str, Any]:
             ("now", '  "country": "NO",'),
             ("same", '  "employees": 12'),
             ("same", "}"),
+        ),
+        "sample_acting": Acting(
+            "Sample tenant", "#acting", "Ticket 4711: an import stands still", now + timedelta(minutes=24), False
         ),
         "work": Work(
             "Importing sample.json",
