@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.portal import csp, figures, icons, sparklines
+from apps.bus.types import Event
+from apps.identity import events
+from apps.portal import csp, figures, icons, sparklines, wording
 from apps.portal.types import Meter, Tone
 
 NOW = datetime(2026, 11, 21, 9, 30, 5, tzinfo=UTC)
+
+
+def test_every_event_of_identity_has_words_and_an_icon_that_we_carry() -> None:
+    kinds = [
+        one for one in vars(events).values() if isinstance(one, type) and issubclass(one, Event) and one is not Event
+    ]
+    assert len(kinds) > 25
+    for kind in kinds:
+        words, icon = wording.EVENTS[kind.name]
+        assert words and icons.body(icon), kind.name
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from apps.identity.events import (
     MemberAdded,
     MemberRemoved,
     MemberRolesChanged,
+    PasswordChanged,
+    PasswordResetSent,
     SecondFactorEnrolled,
     SignedIn,
     SignedOut,
@@ -143,7 +145,14 @@ class UserAdmin(PlatformAdmin):
 
     def trail(self, obj: User) -> Trail:
         """The platform's ledger tells of accounts and sign-ins."""
-        types = (UserCreated.name, SecondFactorEnrolled.name, SignedIn.name, SignedOut.name)
+        types = (
+            UserCreated.name,
+            SecondFactorEnrolled.name,
+            PasswordChanged.name,
+            PasswordResetSent.name,
+            SignedIn.name,
+            SignedOut.name,
+        )
         return Trail(PLATFORM_TENANT_ID, types, "user_id", str(obj.pk))
 
 
