@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apps.portal import licences
+from apps.core.clock import utc_now
+from apps.core.scope import no_scope, tenant_scope
+from apps.core.sockets import ACTIONS, PANELS
+from apps.identity import services as identity
+from apps.portal import licences, navigation
 from apps.portal.views.home import per_hour
 from tests.conftest import TenantKit
 from tests.portal.conftest import Graph
@@ -67,3 +71,22 @@ def test_notices_are_what_the_data_carries() -> None:
     assert [(one.name, one.key) for one in found] == [("CC BY 4.0", ""), ("MITRE ATT&CK Terms of Use", "attack")]
     assert found[1].notice == "MITRE ATT&CK Terms of Use. © MITRE."
     assert all(one.read().strip() for one in licences.full_texts())
+
+
+def test_cards_of_apps_stand_on_the_home_of_whoever_may_see_them(tenant: TenantKit) -> None:
+    tenant.key("reader")
+    with no_scope(), tenant_scope(tenant.info.id):
+        identity.create_api_key(tenant.ctx, name="soon over", scope="reader", expires_at=utc_now() + timedelta(days=3))
+    owner = text_of(signed_in(tenant, "owner").get(""))
+    assert "API keys that end soon" in owner and "soon over" in owner and "test reader" not in owner
+    assert "of 3,000 used now" in owner
+    reader = text_of(signed_in(tenant, "reader").get(""))
+    assert "soon over" not in reader and "of 3,000 used now" in reader
+    assert "used now" not in text_of(signed_in(tenant, "auditor:org").get(""))
+
+
+def test_every_card_names_an_action_and_pages_that_exist() -> None:
+    assert len(PANELS) >= 3
+    for panel in PANELS:
+        assert panel.action in ACTIONS
+        assert panel.page in {page.name for page in navigation.PAGES}

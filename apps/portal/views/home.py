@@ -11,7 +11,9 @@ from django.urls import reverse
 
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
+from apps.core.panels import MOST_LINES, PanelLine
 from apps.core.scope import require_tenant_id
+from apps.core.sockets import PANELS
 from apps.graph import selectors as graph
 from apps.graph.types import EntityRow, Summary
 from apps.identity import selectors as identity
@@ -19,7 +21,7 @@ from apps.ledger import selectors as ledger
 from apps.ledger.types import TenantHead
 from apps.policy import services as policy
 from apps.portal import actors, door, dossier, figures, kinds, licences, navigation, shown, wording
-from apps.portal.types import Stat, TimelineItem
+from apps.portal.types import Badge, Stat, TimelineItem, Tone
 
 HOURS = 24
 RECENT = 6
@@ -140,7 +142,7 @@ def _first_steps(ctx: Context, summary: Summary) -> tuple[FirstStep, ...]:
                 "Connect a program",
                 "An API key reads and writes the same graph",
                 bool(identity.api_keys(ctx)),
-                reverse("portal:home", args=[slug]),
+                reverse("portal:developers"),
             )
         )
     if door.may(ctx, "ledger.record.read"):
@@ -153,6 +155,54 @@ def _first_steps(ctx: Context, summary: Summary) -> tuple[FirstStep, ...]:
             )
         )
     return tuple(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class CardLine:
+    """A line of a card with where it leads."""
+
+    line: PanelLine
+    badge: Badge | None
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomeCard:
+    """A card that an app offers to the home page. `more` lines are left out."""
+
+    title: str
+    lines: tuple[CardLine, ...]
+    href: str
+    more: int
+
+
+ICONS = {"ok": "circle-check", "warn": "triangle-alert", "danger": "circle-alert"}
+
+
+def _cards(ctx: Context) -> list[HomeCard]:
+    """Return the cards of all apps that the viewer may see and that have something to say."""
+    found = []
+    for panel in sorted(PANELS, key=lambda one: (one.order, one.title)):
+        lines = panel.read(ctx) if door.may(ctx, panel.action) else ()
+        if not lines:
+            continue
+        slug = ctx.tenant_slug
+        found.append(
+            HomeCard(
+                panel.title,
+                tuple(
+                    CardLine(
+                        line,
+                        Badge(line.value, Tone(line.tone), ICONS[line.tone]) if line.tone in ICONS else None,
+                        reverse(f"portal:{line.page}", args=[slug, *line.args]) if line.page else "",
+                    )
+                    for line in lines[:MOST_LINES]
+                ),
+                reverse(f"portal:{panel.page}", args=[slug]) if panel.page else "",
+                max(0, len(lines) - MOST_LINES),
+            )
+        )
+    return found
 
 
 @door.tenant_page("graph.summary.read", "home")
@@ -177,6 +227,7 @@ def home(request: HttpRequest, ctx: Context) -> HttpResponse:
             "more_kinds": max(0, len(summary.kinds) - BARS),
             "records": _recent_records(ctx) if door.may(ctx, "ledger.record.read") else None,
             "entities": entities if may_list else None,
+            "cards": _cards(ctx),
             "steps": steps,
             "steps_done": sum(step.done for step in steps),
             "steps_open": any(not step.done for step in steps),
