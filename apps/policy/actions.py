@@ -16,6 +16,7 @@ DECLARED = (
     Action("tenants.settings.manage", "change the tenant's settings", step_up=True),
     Action("quotas.usage.read", "see limits and what is used of them"),
     Action("policy.decision.read", "see decisions and the rules behind them"),
+    Action("policy.fence.manage", "say from which countries people may work here", step_up=True),
 )
 
 for action in DECLARED:

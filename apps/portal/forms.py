@@ -237,3 +237,23 @@ class IssuerForm(forms.Form):
             if line.strip():
                 found[value] = role
         return found
+
+
+class FenceForm(forms.Form):
+    """The countries from which sessions are admitted."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    countries = forms.CharField(
+        label="Countries",
+        max_length=1_000,
+        required=False,
+        help_text="Two-letter codes with spaces between, such as: DE AT CH. Empty: every country.",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "characters", "autocomplete": "off"}),
+    )
+    reason = forms.CharField(label="Why", max_length=500, help_text="For your ledger.")
+
+    use_required_attribute = False
+
+    def clean_countries(self) -> list[str]:
+        """Return the codes as they were written."""
+        return str(self.cleaned_data["countries"]).replace(",", " ").split()

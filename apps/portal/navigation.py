@@ -29,6 +29,9 @@ KEYS = Page("keys", "API keys", "key-round", "identity.key.read", "k", "machines
 ISSUERS = Page(
     "issuers", "Identity providers", "shield-check", "identity.issuer.manage", "p", "whose tokens this tenant trusts"
 )
+ACCESS = Page(
+    "access", "Access", "scale", "policy.decision.read", "c", "what was refused and why, from where people work"
+)
 FLAGS = Page("flags", "Flags", "flag", "flags.flag.read", "f", "features that are switched on or off here")
 LIMITS = Page("limits", "Limits", "gauge", "quotas.usage.read", "u", "what may be used in a second, and what is used")
 SETTINGS = Page("settings", "Settings", "settings", "tenants.settings.read", "s", "name, region, retention")
@@ -41,7 +44,7 @@ SECTIONS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     ("Explore", (HOME, ENTITIES)),
     ("Bring in", (IMPORTS,)),
     ("Prove", (LEDGER,)),
-    ("Administer", (MEMBERS, KEYS, ISSUERS, FLAGS, LIMITS, SETTINGS)),
+    ("Administer", (MEMBERS, KEYS, ISSUERS, ACCESS, FLAGS, LIMITS, SETTINGS)),
 )
 PAGES: tuple[Page, ...] = tuple(page for _, pages in SECTIONS for page in pages)
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.portal.views import (
+    access,
     account,
     acting,
     audit,
@@ -94,6 +95,9 @@ urlpatterns = [
     path("t/<slug:slug>/issuers/new/", issuers.trust, name="issuer-new"),
     path("t/<slug:slug>/issuers/<uuid:issuer_id>/remove/", issuers.remove, name="issuer-remove"),
     path("t/<slug:slug>/issuers/<uuid:issuer_id>/revoke/", issuers.revoke, name="issuer-revoke"),
+    path("t/<slug:slug>/access/", access.access, name="access"),
+    path("t/<slug:slug>/access/fence/", access.fence, name="fence"),
+    path("t/<slug:slug>/access/<uuid:decision_id>/", access.decision, name="decision"),
     path("t/<slug:slug>/flags/", flags.flags, name="flags"),
     path("t/<slug:slug>/settings/", settings.settings, name="settings"),
     path("t/<slug:slug>/settings/edit/", settings.edit, name="settings-edit"),

@@ -35,7 +35,19 @@ def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:
     [
         (
             "owner",
-            ["home", "entities", "imports", "ledger", "members", "keys", "issuers", "flags", "limits", "settings"],
+            [
+                "home",
+                "entities",
+                "imports",
+                "ledger",
+                "members",
+                "keys",
+                "issuers",
+                "access",
+                "flags",
+                "limits",
+                "settings",
+            ],
         ),
         ("analyst", ["home", "entities", "imports", "ledger", "limits"]),
         ("reader", ["home", "entities", "limits"]),

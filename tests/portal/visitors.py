@@ -18,16 +18,17 @@ class Visitor:
     def __init__(self, slug: str = "", *, csrf: bool = False) -> None:
         self.client = Client(enforce_csrf_checks=csrf)
         self.slug = slug
+        self.user_id = ""
 
     def get(self, path: str, **headers: Any) -> HttpResponse:
         """Open a path; one without a leading slash lies in the visitor's tenant."""
         with no_scope():
             return self.client.get(self.address(path), **headers)
 
-    def post(self, path: str, data: dict[str, Any] | None = None) -> HttpResponse:
+    def post(self, path: str, data: dict[str, Any] | None = None, **headers: Any) -> HttpResponse:
         """Send a form."""
         with no_scope():
-            return self.client.post(self.address(path), data or {})
+            return self.client.post(self.address(path), data or {}, **headers)
 
     def address(self, path: str) -> str:
         """Return the whole path."""
@@ -58,5 +59,6 @@ def signed_in(kit: TenantKit, *roles: str, second_factor: bool = False) -> Visit
     with no_scope(), system_scope("identity.authenticate"):
         session.create()
     visitor = Visitor(kit.info.slug)
+    visitor.user_id = str(user.pk)
     visitor.client.cookies["ig_session"] = session.session_key
     return visitor
