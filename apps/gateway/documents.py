@@ -4,6 +4,7 @@ Bounded in number and in characters; the least recently used go first.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -22,6 +23,8 @@ from graphql import (
 
 from apps.gateway.limits import LimitExceeded, Limits, check_shape
 from apps.gateway.plans import Plan
+from apps.gateway.retiring import headers as announce
+from apps.gateway.retiring import used
 
 MAX_VALIDATION_ERRORS = 20
 
@@ -49,7 +52,8 @@ class Problem:
 class Document:
     """A document that was read: valid when `problems` is empty. `fields` counts them with fragments opened.
 
-    `plans` and `costs` keep what was worked out for its operations.
+    `plans` and `costs` keep what was worked out for its operations; `retiring` are headers about what it uses that is
+    deprecated.
     """
 
     text: str
@@ -60,6 +64,7 @@ class Document:
     fields: int = 0
     plans: dict[str | None, Plan | None] = field(default_factory=dict, compare=False)
     costs: dict[Any, int] = field(default_factory=dict, compare=False)
+    retiring: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | Problem:
         """Return the operation to run, or why none can be chosen (GraphQL specification, section 6.1)."""
@@ -125,7 +130,8 @@ def read(text: str, schema: GraphQLSchema, limits: Limits) -> Document:
     if errors:
         return refused(*(_problem(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
     operations = tuple(d for d in node.definitions if isinstance(d, OperationDefinitionNode))
-    return Document(text, digest, node, operations, (), measure.fields)
+    retiring = announce(used(schema, node))
+    return Document(text, digest, node, operations, (), measure.fields, retiring=retiring)
 
 
 class DocumentCache:
@@ -150,6 +156,11 @@ class DocumentCache:
             self.hits += 1
             self._kept.move_to_end(text)
         return document
+
+    def retiring(self, text: str) -> Mapping[str, str]:
+        """Return the headers about what a document that was read uses of the deprecated."""
+        document = self._kept.get(text)
+        return document.retiring if document is not None else {}
 
     def get(self, text: str) -> Document:
         """Return the document of `text`, read now or earlier."""

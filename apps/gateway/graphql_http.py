@@ -127,14 +127,18 @@ class GraphQLHttp:
         return answer(outcome, media_type, self._headers(passage, parameters))
 
     def _headers(self, passage: pipeline.Passage, parameters: Any) -> Mapping[str, str]:
-        """Return the rate headers and, for a persisted document, its id with its version tag."""
+        """Return the rate headers, what the document uses of the deprecated and, for a persisted one, its id with its
+        version tag."""
         if not isinstance(parameters, Parameters):
             return passage.headers
         known = self.engine().safelist
         document = (
             known.named(parameters.document_id) if parameters.document_id else known.by_text.get(parameters.query)
         )
-        return passage.headers if document is None else {**passage.headers, "x-ig-document": document.id}
+        text = parameters.query if document is None else document.text
+        retiring = self.engine().documents.retiring(text)
+        named = {} if document is None else {"x-ig-document": document.id}
+        return {**passage.headers, **retiring, **named}
 
     async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Parameters | BadRequest | None:
         """Return the parameters, what is wrong with them, or None for a body that is too large."""
