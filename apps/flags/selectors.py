@@ -7,6 +7,7 @@ Evaluating reads this process's table (`snapshot`): no query, no lock but the co
 there. Unlike other reads it needs no scope: which flag is on for whom is not the tenant's data.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import datetime
@@ -29,6 +30,7 @@ from apps.flags.types import (
     ErrorCode,
     Evaluation,
     Finding,
+    FindingKind,
     FlagType,
     FlagView,
     State,
@@ -221,14 +223,21 @@ def count() -> int:
 
 
 def findings(ctx: Context) -> list[Finding]:
-    """Return the flags of file and registry that should go: expired, overdue, stale."""
+    """Return the flags of file and registry that should go: expired, overdue, stale; read now."""
+    return _findings(ctx, everything())
+
+
+def finding_counts(ctx: Context) -> dict[str, int]:
+    """Return how many flags should go, by kind; those that are not there with 0. From this process's table."""
+    counted = Counter(one.kind for one in _findings(ctx, list(snapshot.current().flags.values())))
+    return {kind.value: counted[kind] for kind in FindingKind}
+
+
+def _findings(ctx: Context, flags: list[CompiledFlag]) -> list[Finding]:
     with system_scope("flags.registry"):
-        rows = list(Flag.objects.all())
-    flags = snapshot.compiled(registry.declared(), rows)
-    since = {row.key: row.created_at for row in rows}
-    live = [flag.definition for flag in flags.values() if flag.state is not State.ARCHIVED]
+        since = dict(Flag.objects.values_list("key", "created_at"))
     return findings_of(
-        live,
+        [flag.definition for flag in flags if flag.state is not State.ARCHIVED],
         today=ctx.now.date(),
         grace_days=int(conf.get()["IG_FLAGS_GRACE_DAYS"]),
         stale_days=int(conf.get()["IG_FLAGS_STALE_DAYS"]),

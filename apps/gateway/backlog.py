@@ -10,10 +10,12 @@ from prometheus_client.metrics_core import InfoMetricFamily, Metric
 
 from apps.bus import selectors as bus
 from apps.core import conf
+from apps.core.context import service_context
 from apps.core.errors import IgError
 from apps.core.jobs import QUEUE, queue_length
 from apps.core.scope import system_scope
 from apps.core.telemetry import SERVICE_VERSION, get_logger
+from apps.flags import selectors as flags
 from apps.gateway.health import projection_lag
 from apps.gateway.versions import API_VERSION
 from apps.ledger import selectors as ledger
@@ -50,6 +52,14 @@ def _postgresql() -> Iterator[Metric]:
             lag.add_metric([name], behind)
         yield lag
         yield _gauge("ig_bus_parked_events", "Events that wait for somebody to replay or drop them", bus.parked_count())
+        life = GaugeMetricFamily(
+            "ig_flags_to_remove",
+            "Flags that should go: expired, overdue (past the days of grace), stale",
+            labels=["kind"],
+        )
+        for kind, number in flags.finding_counts(service_context("metrics")).items():
+            life.add_metric([kind], number)
+        yield life
         with connections["system"].cursor() as cursor:
             cursor.execute(_OLDEST_TRANSACTION)
             yield _gauge(

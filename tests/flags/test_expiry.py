@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from apps.core.clock import fixed, utc_now
 from apps.core.context import service_context
 from apps.core.ids import new_id
+from apps.core.metrics import exposition
 from apps.core.scope import system_scope
 from apps.flags import selectors, services, usage
 from apps.flags.definition import parse
@@ -20,6 +22,7 @@ from apps.flags.events import FlagExpired, FlagWentStale
 from apps.flags.expiry import findings_of
 from apps.flags.models import Flag, Usage
 from apps.flags.types import FindingKind
+from apps.gateway.backlog import Backlog
 from tests.flags.documents import document
 from tests.flags.test_registry import CTX, make, told
 
@@ -168,6 +171,19 @@ def test_a_flag_gone_stale_is_told_once_until_it_is_used_again() -> None:
             if Usage.objects.filter(key=key).exists():
                 break
     assert key not in {one.key for one in selectors.findings(CTX)}
+
+
+def test_what_should_go_is_a_metric() -> None:
+    def overdue() -> float:
+        page, _ = exposition("", [Backlog()])
+        (found,) = re.findall(rb'^ig_flags_to_remove\{kind="overdue"\} ([\d.]+)', page, re.M)
+        return float(found)
+
+    before = overdue()
+    key = make(expires="2020-01-31")
+    assert overdue() == before + 1
+    services.archive(CTX, key=key, reason="done")
+    assert overdue() == before
 
 
 def test_an_archived_flag_is_nobodys_trouble() -> None:
