@@ -4,10 +4,10 @@ from apps.core.sockets import ACTIONS
 from apps.identity.types import STEP_UP_FRESHNESS
 from apps.policy import rulings
 from apps.policy.models import DecisionEntry
-from apps.policy.types import Decision, Stage
+from apps.policy.types import Decision, DecisionInfo, Stage
 
 
-def again(entry: DecisionEntry) -> Decision | None:
+def again(entry: DecisionEntry | DecisionInfo) -> Decision | None:
     """Return the present pack's decision on a logged question of access; None for one of a session, whose signals
     belong to their moment."""
     if entry.stage != Stage.ACCESS:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from apps.policy.errors import EventRefused
 from apps.policy.types import Risk, SignalKind
 
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
@@ -31,14 +32,6 @@ _PLAIN: Mapping[str, Meaning] = {
     f"{RISC}account-enabled": (SignalKind.ACCOUNT, "open"),
 }
 _DEVICES = {"compliant": "trusted", "not-compliant": "untrusted"}
-
-
-class EventRefused(Exception):
-    """A token that is not taken: `err` is a code of RFC 8935 section 2.4."""
-
-    def __init__(self, err: str, description: str) -> None:
-        super().__init__(description)
-        self.err, self.description = err, description
 
 
 @dataclass(frozen=True, slots=True)

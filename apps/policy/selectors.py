@@ -10,7 +10,9 @@ from apps.policy.models import DecisionEntry
 from apps.policy.redaction import MASKED, shown_properties, shown_text
 from apps.policy.replay import again
 from apps.policy.rulings import revision, visibility
-from apps.policy.types import FenceInfo
+from apps.policy.types import DecisionInfo, FenceInfo
+
+MOST = 200
 
 __all__ = [
     "MASKED",
@@ -44,9 +46,30 @@ def fence() -> FenceInfo:
     return postures.fence_of(require_tenant_id())
 
 
-def decision(ctx: Context, decision_id: UUID) -> DecisionEntry | None:
+def _told(row: DecisionEntry) -> DecisionInfo:
+    return DecisionInfo(
+        id=row.id,
+        at=row.at,
+        stage=row.stage,
+        action=row.action,
+        outcome=row.outcome,
+        rule=row.rule,
+        reason=row.reason,
+        hits=tuple(row.hits),
+        facts=row.facts,
+        redact=row.redact,
+        actor=row.actor,
+        purpose=row.purpose,
+        request_id=row.request_id,
+        revision=row.revision,
+        share=row.share,
+    )
+
+
+def decision(ctx: Context, decision_id: UUID) -> DecisionInfo | None:
     """Return an entry of the log of the tenant in scope, or None."""
-    return DecisionEntry.objects.filter(id=decision_id).first()
+    row = DecisionEntry.objects.filter(id=decision_id).first()
+    return _told(row) if row is not None else None
 
 
 def decisions(
@@ -57,8 +80,8 @@ def decisions(
     request_id: str = "",
     before: UUID | None = None,
     first: int = 50,
-) -> list[DecisionEntry]:
-    """Return entries of the log of the tenant in scope, newest first, at most `first` (1 to 200), older than `before`."""
+) -> list[DecisionInfo]:
+    """Return entries of the log of the tenant in scope, newest first, at most `first`, older than `before`."""
     rows = DecisionEntry.objects.order_by("-id")
     if outcome:
         rows = rows.filter(outcome=outcome)
@@ -68,4 +91,4 @@ def decisions(
         rows = rows.filter(request_id=request_id)
     if before is not None:
         rows = rows.filter(id__lt=before)
-    return list(rows[: max(1, min(first, 200))])
+    return [_told(row) for row in rows[: max(1, min(first, MOST + 1))]]

@@ -1,9 +1,11 @@
 """Words of policy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 
 class DataClass(StrEnum):
@@ -152,6 +154,28 @@ class Assessment:
     def outcome(self) -> Outcome:
         """The verdict in a word."""
         return Outcome.ALLOW if self.allow else Outcome.STEP_UP if self.step_up else Outcome.DENY
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInfo:
+    """An entry of the log of decisions. `facts` is what the rules saw, `redact` in what form data that the caller is not
+    cleared for is shown, `share` the part of such decisions that is logged."""
+
+    id: UUID
+    at: datetime
+    stage: str
+    action: str
+    outcome: str
+    rule: str
+    reason: str
+    hits: tuple[str, ...]
+    facts: Mapping[str, Any]
+    redact: Mapping[str, str]
+    actor: str
+    purpose: str
+    request_id: str
+    revision: str
+    share: float
 
 
 class SignalKind(StrEnum):

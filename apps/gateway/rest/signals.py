@@ -12,7 +12,7 @@ from apps.core.telemetry import get_logger
 from apps.gateway import pipeline
 from apps.gateway.rest.answers import refusal
 from apps.policy import services as policy
-from apps.policy.security_events import EventRefused
+from apps.policy.errors import EventRefused
 
 log = get_logger(__name__)
 MEDIA_TYPE = "application/secevent+jwt"

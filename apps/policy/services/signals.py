@@ -8,9 +8,10 @@ from apps.core.scope import tenant_scope
 from apps.identity import selectors as identity_selectors
 from apps.identity import services as identity
 from apps.policy import measures, postures, security_events
+from apps.policy.errors import EventRefused
 from apps.policy.events import SignalReceived
 from apps.policy.models import SignalEntry
-from apps.policy.security_events import EventRefused, Subject
+from apps.policy.security_events import Subject
 
 
 def receive_events(ctx: Context, *, token: str) -> int:

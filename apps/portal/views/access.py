@@ -13,8 +13,7 @@ from apps.core.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from apps.core.ids import parse_id
 from apps.policy import selectors
 from apps.policy import services as policy
-from apps.policy.models import DecisionEntry
-from apps.policy.types import Outcome
+from apps.policy.types import DecisionInfo, Outcome
 from apps.portal import actors, door, errors
 from apps.portal.context import density_of
 from apps.portal.forms import FenceForm
@@ -27,6 +26,7 @@ LOOK = {
     Outcome.DENY.value: Badge("refused", Tone.DANGER, "ban"),
     Outcome.STEP_UP.value: Badge("second factor asked", Tone.WARN, "shield"),
 }
+FACTS = {"actor": "kind of caller", "second_factor_age_s": "second factor", "device_trusted": "device trusted"}
 
 
 @require_safe
@@ -105,7 +105,7 @@ def _page(request: HttpRequest, ctx: Context, form: FenceForm, *, status: int = 
     )
 
 
-def _row(ctx: Context, entry: DecisionEntry, names: dict[str, str]) -> Row:
+def _row(ctx: Context, entry: DecisionInfo, names: dict[str, str]) -> Row:
     return Row(
         str(entry.id),
         {
@@ -127,7 +127,9 @@ def decision(request: HttpRequest, ctx: Context, decision_id: UUID) -> HttpRespo
     if entry is None or (entry.actor != ctx.actor.ref and not reads_all):
         raise NotFound("there is no such decision")
     now = selectors.again(entry)
-    facts = [(name.replace("_", " "), _words(value)) for name, value in sorted(entry.facts.items())]
+    facts = [
+        (FACTS.get(name, name.replace("_", " ")), _words(name, value)) for name, value in sorted(entry.facts.items())
+    ]
     crumbs = (Crumb("Access", reverse("portal:access", args=[ctx.tenant_slug])),) if reads_all else ()
     return render(
         request,
@@ -147,7 +149,11 @@ def decision(request: HttpRequest, ctx: Context, decision_id: UUID) -> HttpRespo
     )
 
 
-def _words(value: object) -> str:
+def _words(name: str, value: object) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or "none"
+    if name == "second_factor_age_s":
+        return "none given" if value is None else f"{value} seconds before"
+    if name == "scopes":
+        return "no limit beyond the roles"
     return "not known" if value is None or value == "" else str(value)
