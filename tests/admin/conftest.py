@@ -53,7 +53,7 @@ class World:
             )  # fmt: skip
 
 
-def _ingest() -> IngestJob:
+def _ingest(by: str) -> IngestJob:
     now = utc_now()
     mapping = IngestMapping.objects.create(
         name="people", version=1, sha256="ab" * 32, document={"version": 1}, created_by="service:test", created_at=now
@@ -61,7 +61,7 @@ def _ingest() -> IngestJob:
     job = IngestJob.objects.create(
         source="people.csv", format="csv", mapping_name=mapping.name, mapping_version=1, mapping_sha256=mapping.sha256,
         mapping_document={"version": 1}, object_id=new_id(), object_sha256="cd" * 32, object_bytes=10, fingerprint="f",
-        state="queued", phase="entities", requested_by="service:test", requested_at=now, error_count=1,
+        state="queued", phase="entities", requested_by=by, requested_at=now, error_count=1,
     )  # fmt: skip
     IngestRowError.objects.create(job=job, sequence=0, row=3, code="EMPTY_KEY", message="the key is empty", column="id")
     IngestBatch.objects.create(
@@ -99,8 +99,8 @@ def make_world() -> World:
             kit.ctx, inputs=[EntityInput("Organisation", "o-1", name="Nordlicht AG", data_class="public")]
         )
         member = kit.member("analyst")
-        key = identity.create_api_key(kit.ctx, name="pipeline", scope="reader")
-        job = _ingest()
+        key = identity.create_api_key(kit.as_role("owner", actor_id=str(member.pk)), name="pipeline", scope="reader")
+        job = _ingest(f"user:{member.pk}")
         now = utc_now()
         ObjectManifest.objects.create(
             key=f"eu-west-1/{kit.info.id}/ef", sha256="ef" * 32, size_bytes=52_200, content_type="text/csv",

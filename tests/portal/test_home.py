@@ -102,3 +102,17 @@ def test_every_card_names_an_action_and_pages_that_exist() -> None:
     for panel in PANELS:
         assert panel.action in ACTIONS
         assert panel.page in {page.name for page in navigation.PAGES}
+
+
+def test_the_palette_puts_a_page_first_that_is_named_so(
+    tenant: TenantKit, graph_of: Callable[[TenantKit], Graph]
+) -> None:
+    graph_of(tenant)
+    visitor = signed_in(tenant, "owner")
+    named = text_of(visitor.get("-/palette/?q=aud"))
+    assert "/audit/" in named and "verify the ledgers" in named
+    found = text_of(visitor.get("-/palette/?q=hammer"))
+    assert "Hammer" in found and "/audit/" not in found
+    both = text_of(visitor.get("-/palette/?q=l"))
+    assert both.index("found-pages") < both.index("Light appearance")
+    assert "/audit/" not in text_of(signed_in(tenant, "reader").get("-/palette/?q=aud"))

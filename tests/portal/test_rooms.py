@@ -20,7 +20,9 @@ from apps.graph import services as graph
 from apps.graph.types import EntityInput
 from apps.identity import services as identity
 from apps.portal import quickstart, release
+from apps.portal.services import filters as kept
 from apps.portal.types import Code
+from apps.portal.views import audit
 from apps.tenants import services as tenancy
 from tests.conftest import TenantKit, make_tenant
 from tests.gateway.live_server import LiveServer, running
@@ -218,3 +220,13 @@ def test_each_follower_sees_a_change(live: LiveServer, tmp_path: Path, label: st
         child.wait()
         if writer.ident is not None:
             writer.join()
+
+
+def test_the_page_of_the_portal_tells_the_bounds_that_hold() -> None:
+    page = (release.ROOT / "docs" / "portal.md").read_text(encoding="utf-8")
+    for said in (
+        f"up to {audit.MOST_HERE:,} records",
+        f"counts as {audit.VERIFYING_COSTS} calls",
+        f"{kept.MOST_OWN} for each member, {kept.MOST_SHARED}\nshared",
+    ):
+        assert said in page, said

@@ -275,6 +275,8 @@ def palette(request: HttpRequest, ctx: Context) -> HttpResponse:
                 for one in found
             ],
             "pages": pages,
+            # Who types the beginning of a page's name means the page.
+            "pages_first": bool(low) and any(page.label.lower().startswith(low) for page, _ in pages),
             "commands": commands,
             "words": words,
         },
