@@ -20,7 +20,7 @@ MAY: dict[str, set[str]] = {
     PlatformRole.SRE: {"bus.parked replay", "bus.parked drop"},
     PlatformRole.SUPPORT: {"identity.acting act", "identity.acting end"},
     PlatformRole.FINOPS: set(),
-    PlatformRole.CHANGE_BOARD: set(),
+    PlatformRole.CHANGE_BOARD: {"portal.proposal approve", "portal.proposal reject"},
     PlatformRole.SECURITY: set(),
 }
 """Forms, by model and verb, of each role besides the operator, who may use them all."""

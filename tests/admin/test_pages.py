@@ -63,6 +63,7 @@ SEES: dict[str, set[str]] = {
     "security": {"ledger.record", "ledger.head", "ledger.sequencer", "identity.acting", *POLICY},
     "support": {"tenants.tenant", "identity.acting", *POLICY},
     "finops": set(),
+    "change-board": {"portal.proposal"},
 }
 
 

@@ -147,6 +147,7 @@ def finished(derived: dict[str, Any]) -> dict[str, Any]:
         {"name": "Ingest", "description": "Sources being brought in."},
         {"name": "Ledger", "description": "Proofs that outsiders can check."},
         {"name": "Mappings", "description": "How rows become entities and edges."},
+        {"name": "Policy", "description": "What was decided, and why."},
     ]
     document["security"] = [{"key": []}, {"session": []}]
     components = document.setdefault("components", {})
