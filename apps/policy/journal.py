@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import Error, connections
+from django.db import DataError, Error, IntegrityError, connections
 
 from apps.core.context import Context
 from apps.core.ids import new_id
@@ -138,8 +138,7 @@ def flush() -> int:
         if not batch:
             return written
         try:
-            with system_scope("policy.decisions"):
-                DecisionEntry.objects.bulk_create(batch, ignore_conflicts=True)
+            written += _stored(batch)
         except Error as error:
             with _lock:
                 _waiting.extendleft(reversed(batch))
@@ -147,8 +146,29 @@ def flush() -> int:
             log.warning("decisions are not written yet", entries=len(batch), error=type(error).__name__)
             _due.set()
             return written
-        measures.LOGGED.labels("written").inc(len(batch))
-        written += len(batch)
+
+
+def _stored(batch: list[DecisionEntry]) -> int:
+    """Write entries; return how many. One that no table can hold is dropped, so that it does not hold up the others."""
+    kept = batch
+    with system_scope("policy.decisions"):
+        try:
+            DecisionEntry.objects.bulk_create(batch, ignore_conflicts=True)
+        except (IntegrityError, DataError, ValueError):
+            kept = [entry for entry in batch if _fits(entry)]
+    measures.LOGGED.labels("written").inc(len(kept))
+    if len(kept) < len(batch):
+        measures.LOGGED.labels("unfit").inc(len(batch) - len(kept))
+    return len(kept)
+
+
+def _fits(entry: DecisionEntry) -> bool:
+    try:
+        DecisionEntry.objects.bulk_create([entry], ignore_conflicts=True)
+    except (IntegrityError, DataError, ValueError) as error:
+        log.error("a decision cannot be written", decision=str(entry.id), error=type(error).__name__)
+        return False
+    return True
 
 
 def _start() -> None:

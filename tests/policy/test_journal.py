@@ -135,6 +135,16 @@ def test_what_the_database_does_not_take_waits(tenant: TenantKit, monkeypatch: p
     assert [one.outcome for one in entries(tenant)] == ["deny", "deny"]
 
 
+def test_an_entry_that_does_not_fit_holds_up_no_other(tenant: TenantKit) -> None:
+    before = journal.measures.LOGGED.labels("unfit")._value.get()
+    first = refuse(tenant.as_role("reader"))
+    refuse(tenant.as_role("reader").but(tenant_id=new_id()))  # a tenant that there is not
+    refuse(tenant.as_role("reader").but(purpose="a\x00b"))
+    last = refuse(tenant.as_role("reader"))
+    assert [one.id for one in entries(tenant)] == [last, first]
+    assert journal.measures.LOGGED.labels("unfit")._value.get() - before == 2
+
+
 def test_old_decisions_go(tenant: TenantKit) -> None:
     old = refuse(tenant.as_role("reader").but(clock=lambda: tenant.ctx.now - timedelta(days=91)))
     young = refuse(tenant.as_role("reader"))
