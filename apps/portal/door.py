@@ -148,6 +148,7 @@ def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
                 add_never_cache_headers(response)
             return response
 
+        guarded.action = action  # type: ignore[attr-defined]
         return guarded
 
     return wrap

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.core.context import Context
 from apps.core.errors import Forbidden, InvalidInput
@@ -35,6 +35,7 @@ def _crumbs(ctx: Context, seen: shown.Shown) -> tuple[Crumb, ...]:
     )
 
 
+@require_http_methods(["GET", "POST"])
 @door.tenant_page("graph.entity.write", "entities")
 def edit(request: HttpRequest, ctx: Context, entity_id: UUID) -> HttpResponse:
     """Edit name and properties: form, then before and after, then save."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
 from apps.core.context import Context
 from apps.core.errors import Forbidden, InvalidInput, NotFound
@@ -70,6 +71,7 @@ def _kind_filter(ctx: Context, chosen: str, *, counted: bool) -> Filter:
     return Filter("kind", "Kind", tuple(options), chosen)
 
 
+@require_safe
 @door.tenant_page("graph.entity.read", "entities")
 def entities(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The list of entities: by name, or by words when something is searched for."""
@@ -168,6 +170,7 @@ def entity_or_404(ctx: Context, entity_id: UUID) -> shown.Shown:
     return seen
 
 
+@require_safe
 @door.tenant_page("graph.entity.read", "entities")
 def entity(request: HttpRequest, ctx: Context, entity_id: UUID) -> HttpResponse:
     """One entity: what it is, where from, what may be done, what happened."""
@@ -223,6 +226,7 @@ def _edge_row(ctx: Context, edge: EdgeRow, far: shown.Shown) -> Row:
     )
 
 
+@require_safe
 @door.tenant_page("graph.edge.read", "entities")
 def relations(request: HttpRequest, ctx: Context, entity_id: UUID, direction: str, kind: str) -> HttpResponse:
     """All relations of one kind in one direction."""

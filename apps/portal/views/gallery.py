@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from apps.core import conf
 from apps.portal import navigation
@@ -254,6 +255,7 @@ def _context(request: HttpRequest, now: datetime) -> dict[str, Any]:
     }
 
 
+@require_safe
 def components(request: HttpRequest) -> HttpResponse:
     """Show all components. Answers 404 outside embedded mode."""
     if not conf.get().embedded:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
@@ -205,6 +206,7 @@ def _cards(ctx: Context) -> list[HomeCard]:
     return found
 
 
+@require_safe
 @door.tenant_page("graph.summary.read", "home")
 def home(request: HttpRequest, ctx: Context) -> HttpResponse:
     """What the tenant holds, what changed last, what to do first."""
@@ -236,6 +238,7 @@ def home(request: HttpRequest, ctx: Context) -> HttpResponse:
     )
 
 
+@require_safe
 @door.tenant_page("graph.summary.read")
 def palette(request: HttpRequest, ctx: Context) -> HttpResponse:
     """What the command palette offers for the words typed so far: entities, pages, commands."""

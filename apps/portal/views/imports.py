@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, Streami
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from apps.connectors import selectors as connectors
 from apps.connectors import services as connectors_services
@@ -54,6 +54,7 @@ def _row(ctx: Context, job: JobView, names: dict[str, str]) -> Row:
     )
 
 
+@require_safe
 @door.tenant_page("connectors.job.read", "imports")
 def imports(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The imports, newest first."""
@@ -147,6 +148,7 @@ def _counts(job: JobView, phase: str) -> str:
     return ", ".join(said)
 
 
+@require_safe
 @door.tenant_page("connectors.job.read", "imports")
 def import_page(request: HttpRequest, ctx: Context, job_id: UUID) -> HttpResponse:
     """One import: how far it is, what became of its rows, what was wrong."""
@@ -177,6 +179,7 @@ def import_page(request: HttpRequest, ctx: Context, job_id: UUID) -> HttpRespons
     )
 
 
+@require_http_methods(["GET", "POST"])
 @door.tenant_page("connectors.job.create", "imports")
 def import_new(request: HttpRequest, ctx: Context) -> HttpResponseBase:
     """Bring in a file: which one, by which mapping, and what becomes of good rows when others are bad."""

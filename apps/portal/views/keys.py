@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.core.context import Context
 from apps.identity import selectors as people
@@ -33,6 +33,7 @@ def _state(ctx: Context, key: ApiKeyInfo) -> Badge:
     return Badge("active", Tone.OK, "circle-check")
 
 
+@require_safe
 @door.tenant_page("identity.key.read", "keys")
 def keys(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The keys of the tenant, newest first."""

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 
 from apps.core.context import Context
 from apps.core.errors import InvalidInput, NotFound
@@ -59,6 +59,7 @@ def _base() -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+@require_safe
 @door.tenant_page("ledger.record.read", "ledger")
 def ledger_page(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The records, newest first, and where verification stands."""
@@ -158,6 +159,7 @@ def _record_or_404(number: int) -> LinkedRecord:
     return record
 
 
+@require_safe
 @door.tenant_page("ledger.record.read", "ledger")
 def record_page(request: HttpRequest, ctx: Context, number: int) -> HttpResponse:
     """One record: what it says, its place in the chain, its proof, the things that it changed."""

@@ -5,6 +5,7 @@ from math import ceil
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from apps.core.context import Context
 from apps.core.errors import NotFound
@@ -57,6 +58,7 @@ def line_of(stands: Standing) -> Line:
     return Line(stands, title, unit, counts, meter, ceil(stands.full_in_s), headers)
 
 
+@require_safe
 @door.tenant_page("quotas.usage.read", "limits")
 def limits(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The tenant's limits, as they stand at this moment."""

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.core import mail
 from apps.core.context import Context
@@ -37,6 +37,7 @@ SENDING_AT_MOST = timedelta(minutes=20)
 """After this long the queue and the mail server had their chances."""
 
 
+@require_safe
 @door.tenant_page("identity.member.read", "members")
 def members(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The members of the tenant, by address, and who is invited."""
@@ -99,6 +100,7 @@ def _member(ctx: Context, user_id: UUID) -> MembershipInfo:
     return found
 
 
+@require_safe
 @door.tenant_page("identity.member.read", "members")
 def member(request: HttpRequest, ctx: Context, user_id: UUID) -> HttpResponse:
     """One member: roles, and the newest attempts to sign in for those who manage sessions."""

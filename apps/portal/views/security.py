@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.core.context import Context
 from apps.core.errors import InvalidInput
@@ -20,6 +20,7 @@ from apps.portal import door, entrance
 from apps.portal.forms import AppCodeForm
 
 
+@require_safe
 @door.account_page()
 def security(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The second factors of the account, and whether they may be changed now."""

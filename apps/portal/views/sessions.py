@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.core.context import Context
 from apps.identity import selectors as people
@@ -14,6 +14,7 @@ from apps.identity import services as identity
 from apps.portal import attempts, door, figures
 
 
+@require_safe
 @door.account_page()
 def sessions(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The sessions of the account, and the newest attempts to sign in."""

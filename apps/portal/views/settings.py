@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.core.context import Context
 from apps.core.errors import InvalidInput, NotFound, StaleVersion
@@ -50,6 +50,7 @@ def _told(ctx: Context) -> tuple[TimelineItem, ...]:
     )
 
 
+@require_safe
 @door.tenant_page("tenants.settings.read", "settings")
 def settings(request: HttpRequest, ctx: Context) -> HttpResponse:
     """What the tenant is and what holds by default."""

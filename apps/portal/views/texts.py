@@ -2,11 +2,13 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from apps.core.context import Context
 from apps.portal import door, licences
 
 
+@require_safe
 @door.tenant_page("graph.summary.read")
 def licence(request: HttpRequest, ctx: Context, key: str) -> HttpResponse:
     """The full text of a licence."""
