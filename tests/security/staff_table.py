@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tests.security.callers import STAFF
 
 OPERATOR, SRE, SECURITY, SUPPORT = "staff operator", "staff sre", "staff security", "staff support"
+BOARD = "staff change-board"
 
 
 def _who(*names: str) -> frozenset[str]:
@@ -70,8 +71,8 @@ MODELS: Mapping[str, tuple[str, frozenset[str], Mapping[str, tuple[str, frozense
     "policy.signalentry": ("platform.policy.read", POLICY, {}),
     "portal.proposal": (
         "platform.proposal.read",
-        ALONE,
-        dict.fromkeys(("approve", "reject"), ("platform.proposal.decide", ALONE)),
+        _who(BOARD),
+        dict.fromkeys(("approve", "reject"), ("platform.proposal.decide", _who(BOARD))),
     ),
     "quotas.override": (
         "platform.quota.read",
