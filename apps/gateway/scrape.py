@@ -5,36 +5,18 @@ In embedded mode this machine may (loopback). Anyone else, and everyone in produ
 """
 
 import asyncio
-import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from apps.core import conf
 from apps.core.metrics import exposition
+from apps.core.side_door import may_read
 from apps.gateway import arrivals
 from apps.gateway.asgi_answers import Send, answer, answer_problem, only_reading
 from apps.gateway.backlog import Backlog
 from apps.gateway.pools import sample_pools
 
 WITHIN_S = 8.0
-
-
-def may_read(ip: str, authorization: str, settings: conf.Settings) -> bool:
-    """Return whether a caller from `ip` with that Authorization header may read the metrics."""
-    token = settings["IG_METRICS_TOKEN"]
-    scheme, _, given = authorization.partition(" ")
-    if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
-        return True
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return False
-    if settings.embedded and address.is_loopback:
-        return True
-    return any(
-        address in ipaddress.ip_network(allowed, strict=False) for allowed in settings.items_of("IG_METRICS_FROM")
-    )
 
 
 async def metrics(scope: Mapping[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:

@@ -101,3 +101,12 @@ def test_alone_a_process_shows_its_own() -> None:
     body, content_type = metrics.exposition("", [registry])
     assert sample(body.decode(), "ig_probe_alone") == 3 and content_type.startswith("text/plain")
     assert b"ig_jobs_running" in body
+
+
+def test_what_is_declared_shows_before_it_is_counted(tmp_path: Path) -> None:
+    process = counting(tmp_path, 1)
+    text = page(tmp_path)
+    assert "# TYPE ig_mail_total counter" in text
+    assert sample(text, "ig_mail_total") is None
+    assert text.count("# TYPE ig_jobs_running gauge") == 1
+    process.communicate()

@@ -54,3 +54,23 @@ def test_production_needs_what_it_needs(name: str) -> None:
 def test_dangerous_or_unknown_values_are_refused(name: str, value: str) -> None:
     with pytest.raises(conf.ConfigurationError, match=name):
         conf.read({**WHOLE, name: value})
+
+
+@pytest.mark.parametrize("value", ["9000", ":9000", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:x"])
+def test_the_side_door_needs_an_address_and_a_port(value: str) -> None:
+    with pytest.raises(conf.ConfigurationError, match="IG_SIDE_LISTEN"):
+        conf.read({**WHOLE, "IG_SIDE_LISTEN": value})
+
+
+def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "database"
+    file.write_text("postgresql://from-a-file\n", encoding="utf-8")
+    without = {key: value for key, value in WHOLE.items() if key != "DATABASE_URL"}
+    assert conf.read({**without, "DATABASE_URL_FILE": str(file)})["DATABASE_URL"] == "postgresql://from-a-file"
+    with pytest.raises(conf.ConfigurationError, match="both set"):
+        conf.read({**WHOLE, "DATABASE_URL_FILE": str(file)})
+    with pytest.raises(conf.ConfigurationError, match="DATABASE_URL_FILE cannot be read"):
+        conf.read({**without, "DATABASE_URL_FILE": str(tmp_path / "absent")})
+    file.write_text(" \n", encoding="utf-8")
+    with pytest.raises(conf.ConfigurationError, match="DATABASE_URL is not set"):
+        conf.read({**without, "DATABASE_URL_FILE": str(file)})

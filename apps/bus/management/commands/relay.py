@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge
 from apps.bus import relay, wake
 from apps.core import conf, sockets
 from apps.core.scope import system_scope
+from apps.core.side_door import open_side_door
 from apps.core.telemetry import get_logger, start_tracing
 from apps.ledger import services as ledger
 
@@ -86,6 +87,7 @@ class Command(BaseCommand):
         ]
         for thread in threads:
             thread.start()
+        open_side_door(alive=lambda: all(thread.is_alive() for thread in threads))
         log.info("relay started", subscribers=[s.name for s in subscribers])
         stop.wait()
         for thread in threads:
