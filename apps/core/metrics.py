@@ -108,7 +108,11 @@ class _Shared:
             yield family
         for family in REGISTRY.collect():
             if family.name.startswith(OURS) and family.name not in counted:
-                yield Metric(family.name, family.documentation, family.type)
+                # OpenMetrics names a counter's family without `_total`: under its full name it has no type yet.
+                name, kind = (
+                    (f"{family.name}_total", "unknown") if family.type == "counter" else (family.name, family.type)
+                )
+                yield Metric(name, family.documentation, kind)
 
 
 class _Everything:

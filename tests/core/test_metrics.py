@@ -106,7 +106,8 @@ def test_alone_a_process_shows_its_own() -> None:
 def test_what_is_declared_shows_before_it_is_counted(tmp_path: Path) -> None:
     process = counting(tmp_path, 1)
     text = page(tmp_path)
-    assert "# TYPE ig_mail_total counter" in text
+    assert "# TYPE ig_mail_total untyped" in text
+    assert "# TYPE ig_mail_total unknown" in page(tmp_path, "application/openmetrics-text; version=1.0.0")
     assert sample(text, "ig_mail_total") is None
     assert text.count("# TYPE ig_jobs_running gauge") == 1
     process.communicate()
