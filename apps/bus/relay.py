@@ -64,6 +64,9 @@ class Delivery:
         self.width = BATCH
         self._tend_at = 0.0
         self._log_away_at = 0.0
+        for counter in (APPLIED, PARKED, RETRIED):
+            counter.labels(subscriber.name)  # from 0, so that the first event is seen as an increase
+        AWAY.labels(subscriber.name).set(0)
 
     def step(self) -> int:
         """Apply one batch; return how many events were passed (0: nothing new, or another relay is at it).
