@@ -8,28 +8,18 @@ the peer's divided by ours.
 
 import asyncio
 import os
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
-import psutil
 import psycopg
 
 from benchmarks import harness
+from benchmarks.servers import Server, cpu_s, free_port, node_home, running
 from intelgraph.embedded.specs import WEB_OPTIONS
 
-HERE = Path(__file__).resolve().parent
 ROWS = 20_000
 CONNECTIONS = 16
 ROUNDS = 5
@@ -40,60 +30,6 @@ insert into bench_asset select n::text, 'alpha', 'Asset ' || n, 'Asset', 'word '
 create index on bench_asset (tenant_id, id);
 analyze bench_asset
 """
-APOLLO_HOME = Path(os.environ.get("IG_TOOLS_HOME", Path.home() / ".cache" / "intelgraph-tools")) / "benchmark-peers"
-
-
-@dataclass
-class Server:
-    """A server under test: how it is started, where it listens, what it is asked."""
-
-    name: str
-    command: list[str]
-    bodies: dict[str, bytes]
-    path: str = "/graphql"
-    headers: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
-    cwd: Path = harness.ROOT
-    port: int = 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _running(server: Server) -> Iterator[psutil.Process]:
-    """Start a server, wait until it takes connections, stop it."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            server.command, cwd=server.cwd, env={**os.environ, **server.environment}, stdout=log, stderr=log
-        )
-        try:
-            until = time.monotonic() + 60
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
-                    break
-                except OSError:
-                    if process.poll() is not None or time.monotonic() > until:
-                        log.seek(0)
-                        raise RuntimeError(f"{server.name} does not start: {log.read()[-2000:]!r}") from None
-                    time.sleep(0.1)
-            yield psutil.Process(process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return sum(t.user + t.system for t in times)
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
@@ -132,13 +68,13 @@ async def _load(server: Server, body: bytes, count: int) -> list[float]:
 
 def _measure(server: Server, found: dict[str, dict[str, list[float]]]) -> None:
     """Run one round of each document against a fresh start of the server."""
-    with _running(server) as process:
+    with running(server) as process:
         for name, body in server.bodies.items():
             asyncio.run(_load(server, body, 20 * CONNECTIONS))  # warm
-            before = _cpu_s(process)
+            before = cpu_s(process)
             taken = asyncio.run(_load(server, body, REQUESTS[name]))
             each = found.setdefault(name, {})
-            each.setdefault("us", []).append((_cpu_s(process) - before) / len(taken) * 1e6)
+            each.setdefault("us", []).append((cpu_s(process) - before) / len(taken) * 1e6)
             each.setdefault("p95_ms", []).append(sorted(taken)[int(len(taken) * 0.95)] * 1e3)
 
 
@@ -178,7 +114,7 @@ def _ours() -> Server:
         raise RuntimeError("the entity was not made")
     one = {"query": "query One($id: ID!) { asset(id: $id) { id name kind } }", "variables": {"id": str(entity.id)}}
     hundred = {"query": "query Hundred { entities(first: 100) { nodes { id name kind } } }"}
-    port = _free_port()
+    port = free_port()
     return Server(
         "intelgraph",
         [sys.executable, "-m", "uvicorn", *WEB_OPTIONS, "--port", str(port)],
@@ -195,7 +131,7 @@ def _bodies() -> dict[str, bytes]:
 
 
 def _graphene(dsn: str) -> Server:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-w", "1", "-k", "gthread", "--threads", "4", "--keep-alive", "60"]
     command += ["-b", f"127.0.0.1:{port}", "benchmarks.peers.graphene_view:application"]
     return Server(
@@ -205,20 +141,12 @@ def _graphene(dsn: str) -> Server:
 
 def _apollo(dsn: str) -> Server | None:
     """Return Apollo Server, installed beside our other tools; None where it cannot be."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
+    home = node_home()
+    if home is None:
         return None
-    APOLLO_HOME.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "apollo.mjs"):
-        shutil.copy(HERE / "peers" / name, APOLLO_HOME / name)
-    if not (APOLLO_HOME / "node_modules" / "@apollo").exists():
-        done = subprocess.run([npm, "install", "--silent"], cwd=APOLLO_HOME, capture_output=True, check=False)
-        if done.returncode:
-            print(f"Apollo Server cannot be installed: {done.stderr[-500:]!r}", file=sys.stderr)
-            return None
-    port = _free_port()
+    port = free_port()
     environment = {"PEER_DSN": dsn, "PEER_PORT": str(port), "NODE_ENV": "production"}
-    return Server("apollo", [node, "apollo.mjs"], _bodies(), "/", environment=environment, cwd=APOLLO_HOME, port=port)
+    return Server("apollo", ["node", "apollo.mjs"], _bodies(), "/", environment=environment, cwd=home, port=port)
 
 
 def main() -> int:
