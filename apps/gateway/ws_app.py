@@ -17,6 +17,7 @@ from apps.gateway.documents import is_subscription
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.graphql_errors import format_refusal
 from apps.gateway.parameters import BadRequest, from_map
+from apps.gateway.realtime.batches import Batch, Ready
 from apps.gateway.realtime.hub import hub
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
 from apps.gateway.realtime.wire import Change
@@ -33,6 +34,7 @@ from apps.gateway.ws_protocol import (
     Start,
     Stop,
 )
+from apps.gateway.ws_server import EXTENSION, Frames
 
 log = get_logger(__name__)
 tracing = tracer(__name__)
@@ -78,6 +80,7 @@ class Connection:
         self.outbox = Outbox()
         self.arrival = pipeline.Arrival()
         self.ctx = Context()
+        self.frames: Frames | None = (scope.get("extensions") or {}).get(EXTENSION)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._checking: asyncio.Task[None] | None = None
@@ -123,7 +126,11 @@ class Connection:
                 async with asyncio.timeout(CLOSE_S):
                     await send({"type": "websocket.close", "code": code, "reason": reason})
                 return
-            await send({"type": "websocket.send", "text": item})
+            if isinstance(item, str):
+                await send({"type": "websocket.send", "text": item})
+            elif self.frames is not None:
+                await self.frames.drained()
+                self.frames.write(item.frames())
 
     async def _clocks(self) -> None:
         """End what has taken too long: a client that does not introduce itself, nobody in particular, a lapsed caller."""
@@ -163,12 +170,23 @@ class Connection:
         if self._tasks.get(id_) is task:
             del self._tasks[id_]
 
-    def send(self, text: str) -> None:
-        """Queue a text; a client that has not read for too long is cut off."""
+    def push(self, batch: Batch, id_: bytes, prefix: str) -> None:
+        """Send a window's updates of an operation: at once where nothing waits and the client reads, else in order."""
+        frames = self.frames
+        if frames is None:
+            for _, payload in batch:
+                self.send(f"{prefix}{payload}}}")
+        elif self.outbox.idle and not frames.paused:
+            frames.write(batch.frames(id_))
+        else:
+            self.send(Ready(batch, id_))
+
+    def send(self, text: str | Ready) -> None:
+        """Queue a text or frames; a client that has not read for too long is cut off."""
         try:
             self.outbox.put(text)
         except Overflow:
-            measures.DROPPED.inc(len(self.outbox) + 1)
+            measures.DROPPED.inc(self.outbox.updates + (1 if isinstance(text, str) else len(text.batch)))
             self.outbox.close(
                 CloseCode.TRY_AGAIN_LATER, "Too slow: resume with since = the last eventId received", at_once=True
             )
@@ -288,11 +306,12 @@ class Connection:
 class Subscription:
     """One subscription of a connection, as the hub sees it."""
 
-    __slots__ = ("connection", "count", "id", "prefix")
+    __slots__ = ("connection", "count", "id", "id_json", "prefix")
 
     def __init__(self, connection: Connection, id_: str, field: str) -> None:
         self.connection, self.id = connection, id_
-        self.prefix = f'{{"id":{orjson.dumps(id_).decode()},"type":"next","payload":'
+        self.id_json = orjson.dumps(id_)
+        self.prefix = f'{{"id":{self.id_json.decode()},"type":"next","payload":'
         self.count = measures.DELIVERIES.labels(field)
 
     def offer(self, change: Change, payload: str) -> None:
@@ -300,6 +319,12 @@ class Subscription:
         if self.id in self.connection.machine.operations:
             self.connection.send(f"{self.prefix}{payload}}}")
             self.count.inc()
+
+    def push(self, batch: Batch) -> None:
+        """Send the updates of a window to the client, unless the operation has ended."""
+        if self.id in self.connection.machine.operations:
+            self.connection.push(batch, self.id_json, self.prefix)
+            self.count.inc(len(batch))
 
     async def room(self) -> None:
         """Wait until the connection has sent enough of what waits. Raises Unavailable when its client does not read."""

@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 
+from apps.gateway.realtime.batches import Ready
+
 MAX_MESSAGES = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 
@@ -12,12 +14,13 @@ class Overflow(Exception):
 
 
 class Outbox:
-    """Texts in order, then perhaps a close. Texts are counted in characters, which is close enough to bytes."""
+    """Texts and ready frames in order, then perhaps a close. Texts are counted in characters, which is close enough to bytes."""
 
     def __init__(self, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
         self.max_messages, self.max_bytes = max_messages, max_bytes
         self.size = 0
-        self._texts: deque[str] = deque()
+        self._texts: deque[str | Ready] = deque()
+        self._taken = False
         self._close: tuple[int, str] | None = None
         self._woken = asyncio.Event()
         self._closed = asyncio.Event()
@@ -27,8 +30,8 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def put(self, text: str) -> None:
-        """Add a text. Raises Overflow when there is no room; after a close nothing is added."""
+    def put(self, text: str | Ready) -> None:
+        """Add a text, or frames. Raises Overflow when there is no room; after a close nothing is added."""
         if self._close is not None:
             return
         if len(self._texts) >= self.max_messages or self.size + len(text) > self.max_bytes:
@@ -58,6 +61,16 @@ class Outbox:
         await self._drained.wait()
 
     @property
+    def idle(self) -> bool:
+        """True while nothing waits and nothing that was taken is still being sent: then others may write."""
+        return not self._taken and not self._texts and self._close is None
+
+    @property
+    def updates(self) -> int:
+        """How many messages wait."""
+        return sum(1 if isinstance(each, str) else len(each.batch) for each in self._texts)
+
+    @property
     def closing(self) -> bool:
         """True once a close waits."""
         return self._close is not None
@@ -66,11 +79,13 @@ class Outbox:
         """Wait until a close is put in."""
         await self._closed.wait()
 
-    async def take(self) -> str | tuple[int, str]:
-        """Return the next text, or the close once all texts are out."""
+    async def take(self) -> str | Ready | tuple[int, str]:
+        """Return the next text or frames, or the close once all are out. What was taken before has been sent."""
+        self._taken = False
         while True:
             if self._texts:
                 text = self._texts.popleft()
+                self._taken = True
                 self.size -= len(text)
                 if self._has_room():
                     self._drained.set()

@@ -14,7 +14,7 @@ MANAGE = (sys.executable, str(PROJECT / "manage.py"))
 WEB_OPTIONS = (
     "intelgraph.asgi:application",
     *("--host", "127.0.0.1", "--no-server-header", "--log-level", "warning"),
-    *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--lifespan", "on"),
+    *("--loop", "uvloop", "--http", "httptools", "--ws", "apps.gateway.ws_server:FrameProtocol", "--lifespan", "on"),
     # As large as the gateway takes (the server then refuses before it stores); no compression, which can be made to explode.
     *("--ws-max-size", "262144", "--ws-per-message-deflate", "false"),
     *("--timeout-graceful-shutdown", "3"),

@@ -9,6 +9,7 @@ from apps.core.context import Context
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.parameters import Parameters
 from apps.gateway.realtime import shapes
+from apps.gateway.realtime.batches import Batch
 from apps.gateway.realtime.shapes import Seat, shape_key
 from apps.gateway.realtime.wire import Change, Cursor
 from apps.gateway.schema import schema
@@ -27,6 +28,9 @@ class Listener:
 
     def offer(self, change: Change, payload: str) -> None:
         self.heard.append(change.number)
+
+    def push(self, batch: Batch) -> None:
+        self.heard += [change.number for change, _ in batch]
 
     async def room(self) -> None:
         """Always."""

@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
-from datetime import UTC, datetime
 from uuid import UUID
 
 from apps.core.context import service_context
 from apps.core.telemetry import get_logger
 from apps.gateway import measures, threads
 from apps.gateway.realtime import reading
+from apps.gateway.realtime.batches import MAX_WAITING as FULL
+from apps.gateway.realtime.batches import Flusher
 from apps.gateway.realtime.shapes import Member, Shape
 from apps.gateway.realtime.wire import Change, Cursor, Stretch, Tail, decode
 
@@ -31,8 +32,8 @@ HARMLESS = frozenset(
 class Feed:
     """Follows one tenant. `follow` runs as a task while anyone holds the feed."""
 
-    def __init__(self, tenant_id: UUID) -> None:
-        self.tenant_id = tenant_id
+    def __init__(self, tenant_id: UUID, flusher: Flusher) -> None:
+        self.tenant_id, self.flusher = tenant_id, flusher
         self.ctx = service_context("live", tenant_id=tenant_id)
         self.shapes: dict[Hashable, Shape] = {}
         self.watchers: set[Member] = set()
@@ -128,7 +129,6 @@ class Feed:
             for shape in list(self.shapes.values()):
                 if shape.seats:
                     await self._tell(shape, change)
-            measures.FANOUT_SECONDS.observe(age_s(change))
 
     async def _tell(self, shape: Shape, change: Change) -> None:
         try:
@@ -140,10 +140,8 @@ class Feed:
             for seat in list(shape.seats):
                 seat.member.broken()
             return
-        for seat in list(shape.seats):
-            seat.offer(change, payload)
-
-
-def age_s(change: Change) -> float:
-    """Return the seconds since the ledger numbered a change (never negative: clocks of machines differ)."""
-    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(change.published_at)).total_seconds())
+        shape.waiting.append((change, payload))
+        if len(shape.waiting) >= FULL:
+            shape.flush()
+        else:
+            self.flusher.mark(shape)

@@ -10,6 +10,7 @@ from apps.core.errors import InvalidInput, Unavailable
 from apps.core.scope import PLATFORM_TENANT_ID
 from apps.gateway import measures, threads
 from apps.gateway.realtime import reading
+from apps.gateway.realtime.batches import Flusher
 from apps.gateway.realtime.feed import Feed
 from apps.gateway.realtime.shapes import Member, Seat, Shape
 from apps.gateway.realtime.topics import Topics
@@ -45,6 +46,7 @@ class Hub:
     def __init__(self) -> None:
         self._feeds: dict[UUID, _Held] = {}
         self._topics = Topics()
+        self._flusher = Flusher()
 
     async def join(self, key: Hashable, make: Shape, member: Member) -> Ticket:
         """Seat a member in the shape of that key (`make`, when it is the first) and return its ticket.
@@ -101,7 +103,7 @@ class Hub:
     async def _hold(self, ticket: Ticket, tenant_id: UUID) -> Feed:
         held = self._feeds.get(tenant_id)
         if held is None:
-            feed = Feed(tenant_id)
+            feed = Feed(tenant_id, self._flusher)
             self._topics.add(feed)
             held = self._feeds[tenant_id] = _Held(feed, asyncio.create_task(feed.follow()))
             measures.FEEDS.set(len(self._feeds))

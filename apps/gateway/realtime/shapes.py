@@ -8,13 +8,18 @@ from uuid import UUID
 from graphql import FieldNode, VariableNode
 
 from apps.core.context import Context
+from apps.core.telemetry import get_logger
+from apps.gateway import measures
 from apps.gateway.answers import encode
 from apps.gateway.call import Call
 from apps.gateway.engine import Engine, Prepared
-from apps.gateway.realtime.wire import Change, Cursor
+from apps.gateway.realtime.batches import Batch
+from apps.gateway.realtime.wire import Change, Cursor, age_s
 from apps.policy import services as policy
 from apps.policy.selectors import visibility
 from apps.policy.types import Tags, Treatment
+
+log = get_logger(__name__)
 
 Wants = Callable[[Change], bool]
 MAX_HELD = 5_000
@@ -25,6 +30,9 @@ class Member(Protocol):
 
     def offer(self, change: Change, payload: str) -> None:
         """Take an update, already encoded. Must not block."""
+
+    def push(self, batch: Batch) -> None:
+        """Take the updates of a window. Must not block."""
 
     async def room(self) -> None:
         """Wait until the member can take more. Raises Unavailable when it does not read for too long."""
@@ -60,6 +68,15 @@ class Seat:
                 self.overtaken = True
         else:
             self.hand_on(change, payload)
+
+    def push(self, batch: Batch) -> None:
+        """Hand on a window's changes: together, where all of them lie behind the last one."""
+        if self.held is None and self.seen < batch.first:
+            self.seen = batch.last
+            self.member.push(batch)
+        else:
+            for change, payload in batch:
+                self.offer(change, payload)
 
     def hand_on(self, change: Change, payload: str) -> None:
         """Hand on a change behind the last one."""
@@ -112,7 +129,7 @@ def shape_key(prepared: Prepared, ctx: Context) -> tuple[str, str, bytes, str]:
     return prepared.document.sha256, prepared.name, encode(variables), sight
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Shape:
     """Members that get equal bytes, and how these are made."""
 
@@ -121,6 +138,7 @@ class Shape:
     ctx: Context
     source: Source
     seats: set[Seat] = field(default_factory=set)
+    waiting: list[tuple[Change, str]] = field(default_factory=list)
 
     def wants(self, change: Change) -> bool:
         """Return whether the members asked for this change and may know of it at all."""
@@ -137,3 +155,17 @@ class Shape:
         payload = outcome.payload()
         payload.pop("extensions", None)
         return encode(payload).decode()
+
+    def flush(self) -> None:
+        """Hand on what waits to every seat; one whose member cannot take it is told to come back."""
+        if not self.waiting:
+            return
+        batch, self.waiting = Batch(self.waiting), []
+        for seat in list(self.seats):
+            try:
+                seat.push(batch)
+            except Exception as error:
+                log.error("updates cannot be handed on", shape=self.source.field, exc_info=error)
+                seat.member.broken()
+        for change, _ in batch:
+            measures.FANOUT_SECONDS.observe(age_s(change))

@@ -7,6 +7,7 @@ has come to a cursor knows from the next message alone whether something is miss
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -177,3 +178,8 @@ class Tail:
 
 def _unseen(changes: Iterable[Change], seen: Cursor) -> Iterable[Change]:
     return (change for change in changes if change.cursor > seen)
+
+
+def age_s(change: Change) -> float:
+    """Return the seconds since the ledger numbered a change (never negative: clocks of machines differ)."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(change.published_at)).total_seconds())

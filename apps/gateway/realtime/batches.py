@@ -1,0 +1,121 @@
+"""Changes of a short window that a shape hands on together, as ready websocket frames. Pure: no Django.
+
+What a push costs is the call that writes to a socket; a window of frames costs the same call once. The frames of a
+window differ between subscribers in nothing but the operation's id: they are made once per shape, with holes.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from apps.gateway.realtime.wire import Change, Cursor
+
+WINDOW_S = 0.005  # a change waits at most so long for others, and not at all after an idle window
+MAX_WAITING = 256  # changes; then a window is over early
+
+_HEAD, _MIDDLE, _TAIL = b'{"id":', b',"type":"next","payload":', b"}"
+_OPCODE = 0x81  # a final text frame
+
+
+def frame_header(size: int) -> bytes:
+    """Return the header of an unmasked, final text frame with so many bytes of payload (RFC 6455 section 5.2)."""
+    if size < 126:
+        return bytes((_OPCODE, size))
+    if size < 1 << 16:
+        return bytes((_OPCODE, 126)) + size.to_bytes(2, "big")
+    return bytes((_OPCODE, 127)) + size.to_bytes(8, "big")
+
+
+class Batch:
+    """Some changes in order, with the results that a shape's members are told of them."""
+
+    __slots__ = ("_parts", "first", "last", "told")
+
+    def __init__(self, told: Sequence[tuple[Change, str]]) -> None:
+        """`told` has at least one change."""
+        self.told = told
+        self.first: Cursor = told[0][0].cursor
+        self.last: Cursor = told[-1][0].cursor
+        self._parts: dict[int, list[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self.told)
+
+    def __iter__(self) -> Iterator[tuple[Change, str]]:
+        return iter(self.told)
+
+    def frames(self, id_: bytes) -> bytes:
+        """Return the websocket frames for the operation with this id (given as JSON)."""
+        return id_.join(self._between(len(id_)))
+
+    def size(self, id_: bytes) -> int:
+        """Return how many bytes `frames` gives."""
+        return sum(map(len, self._between(len(id_)))) + len(id_) * len(self.told)
+
+    def _between(self, id_size: int) -> list[bytes]:
+        """Return the bytes around the ids: an id stands between each two."""
+        parts = self._parts.get(id_size)
+        if parts is None:
+            rest = len(_HEAD) + id_size + len(_MIDDLE) + len(_TAIL)
+            parts, before = [], b""
+            for _, text in self.told:
+                payload = text.encode()
+                parts.append(b"".join((before, frame_header(rest + len(payload)), _HEAD)))
+                before = b"".join((_MIDDLE, payload, _TAIL))
+            parts.append(before)
+            self._parts[id_size] = parts
+        return parts
+
+
+class Ready:
+    """A batch that waits in an outbox. Many wait in many outboxes, its bytes are there once."""
+
+    __slots__ = ("_size", "batch", "id")
+
+    def __init__(self, batch: Batch, id_: bytes) -> None:
+        self.batch, self.id = batch, id_
+        self._size = batch.size(id_)
+
+    def __len__(self) -> int:
+        """How many bytes it will be."""
+        return self._size
+
+    def frames(self) -> bytes:
+        """Return the websocket frames."""
+        return self.batch.frames(self.id)
+
+
+class Flushes(Protocol):
+    """What waits for the end of a window."""
+
+    def flush(self) -> None:
+        """Hand on what waits. Must not raise."""
+
+
+class Flusher:
+    """One window for all shapes of an event loop: at once after an idle one, else WINDOW_S after the last ended, or as
+    much later as that one took, so that others have their turn."""
+
+    def __init__(self, window_s: float = WINDOW_S) -> None:
+        self.window_s = window_s
+        self._marked: dict[Flushes, None] = {}
+        self._timer: asyncio.Handle | None = None
+        self._not_before = 0.0
+
+    def mark(self, shape: Flushes) -> None:
+        """Have a shape flushed at the end of the window."""
+        self._marked[shape] = None
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            wait_s = self._not_before - time.monotonic()
+            self._timer = loop.call_later(wait_s, self._run) if wait_s > 0 else loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._timer = None
+        marked, self._marked = self._marked, {}
+        began = time.monotonic()
+        for shape in marked:
+            shape.flush()
+        ended = time.monotonic()
+        self._not_before = ended + max(self.window_s, ended - began)

@@ -1,0 +1,177 @@
+"""Windows of updates: the frames are the texts, nothing overtakes, and a server without the extension sends the same."""
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+from apps.gateway.asgi import engine
+from apps.gateway.realtime.batches import Batch, Flusher, Ready, frame_header
+from apps.gateway.realtime.shapes import Seat
+from apps.gateway.realtime.wire import Cursor
+from apps.gateway.ws_app import Connection, Subscription
+from apps.gateway.ws_protocol import Close, CloseCode, Phase, SocketLimits
+from tests.gateway.test_seats import Listener, change
+
+
+def batch_of(first: int, last: int, size: int = 10) -> Batch:
+    return Batch([(change(n), json.dumps({"data": {"n": n, "x": "é" * size}})) for n in range(first, last + 1)])
+
+
+def texts(data: bytes) -> list[str]:
+    """Read frames as an independent client does."""
+    reader, found = StreamReader(), []
+    reader.feed_data(data)
+    reader.feed_eof()
+    while reader.buffer != b"":
+        parsing = Frame.parse(reader.read_exact, mask=False, max_size=None)
+        try:
+            next(parsing)
+        except StopIteration as parsed:
+            frame: Frame = parsed.value
+            assert (frame.opcode, frame.fin, frame.rsv1) == (Opcode.TEXT, True, False)
+            found.append(bytes(frame.data).decode())
+    return found
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=40),
+    st.lists(st.integers(0, 400), min_size=1, max_size=8),
+)
+def test_frames_hold_the_messages_of_the_protocol(id_: str, sizes: list[int]) -> None:
+    told = [(change(n), json.dumps({"data": "é" * size}, ensure_ascii=False)) for n, size in enumerate(sizes, 1)]
+    batch, as_json = Batch(told), json.dumps(id_).encode()
+    found = [json.loads(text) for text in texts(batch.frames(as_json))]
+    assert found == [{"id": id_, "type": "next", "payload": {"data": "é" * size}} for size in sizes]
+    assert len(Ready(batch, as_json)) == len(batch.frames(as_json))
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 70_000])
+def test_headers_at_the_bounds_of_their_forms(size: int) -> None:
+    assert texts(frame_header(size) + b"x" * size) == ["x" * size]
+
+
+@given(st.integers(0, 12), st.lists(st.integers(1, 4), max_size=8), st.booleans())
+def test_a_seat_hands_on_what_lies_behind_it(seen: int, windows: list[int], held: bool) -> None:
+    """Windows come that overlap what was seen, wholly, in part or not at all."""
+    listener, number = Listener(), 1
+    seat = Seat(listener, Cursor(seen), held=[] if held else None)
+    for count in windows:
+        seat.push(batch_of(number, number + count - 1))
+        number += count
+    if held:
+        assert listener.heard == []
+        seat.open(Cursor(seen))
+    assert listener.heard == list(range(seen + 1, number))
+
+
+class Wire:
+    """The extension's end: what was written, and whether the client reads."""
+
+    def __init__(self) -> None:
+        self.written, self.paused = b"", False
+
+    async def drained(self) -> None:
+        while self.paused:
+            await asyncio.sleep(0.001)
+
+    def write(self, frames: bytes) -> None:
+        self.written += frames
+
+
+def connected(wire: Wire | None) -> tuple[Connection, Subscription]:
+    scope = {"extensions": {} if wire is None else {"ig.frames": wire}}
+    connection = Connection(engine(), SocketLimits(), scope, {})
+    connection.machine.phase = Phase.READY
+    connection.machine.operations.add("1")
+    return connection, Subscription(connection, "1", "changes")
+
+
+async def test_the_plain_way_sends_the_same_messages() -> None:
+    wire = Wire()
+    (_, ready), (plain_connection, plain) = connected(wire), connected(None)
+    for batch in (batch_of(1, 3), batch_of(4, 4, 40_000)):
+        ready.push(batch)
+        plain.push(batch)
+    sent = [await plain_connection.outbox.take() for _ in range(4)]
+    assert texts(wire.written) == sent
+
+
+async def test_nothing_overtakes_what_waits() -> None:
+    wire = Wire()
+    connection, subscription = connected(wire)
+
+    async def send(message: dict[str, str]) -> None:
+        await wire.drained()
+        wire.write(frame_header(len(message["text"])) + message["text"].encode())
+
+    writer = asyncio.create_task(connection._write(send))
+    try:
+        subscription.push(batch_of(1, 2))
+        wire.paused = True
+        subscription.push(batch_of(3, 4))
+        connection.send('{"type":"pong"}')
+        await asyncio.sleep(0.01)  # the writer holds the first of them now
+        subscription.push(batch_of(5, 5))
+        wire.paused = False
+        subscription.push(batch_of(6, 6))
+        while not connection.outbox.idle:
+            await asyncio.sleep(0.001)
+        subscription.push(batch_of(7, 7))
+    finally:
+        writer.cancel()
+    found = [json.loads(text) for text in texts(wire.written)]
+    order = [message["payload"]["data"]["n"] if message["type"] == "next" else "pong" for message in found]
+    assert order == [1, 2, 3, 4, "pong", 5, 6, 7]
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_others_share_the_bytes() -> None:
+    wire = Wire()
+    wire.paused = True
+    connection, subscription = connected(wire)
+    big = batch_of(1, 100, 1_000)
+    pushes = 0
+    while not connection.outbox.closing:
+        subscription.push(big)
+        pushes += 1
+        assert pushes < 100
+    assert pushes > 5
+    assert await connection.outbox.take() == (
+        int(CloseCode.TRY_AGAIN_LATER),
+        "Too slow: resume with since = the last eventId received",
+    )
+    subscription.push(big)
+    assert wire.written == b""
+
+
+async def test_nothing_is_pushed_once_access_has_ended() -> None:
+    wire = Wire()
+    connection, subscription = connected(wire)
+    connection.perform([Close(int(CloseCode.FORBIDDEN), "ended")])
+    connection.machine.lost()
+    subscription.push(batch_of(1, 1))
+    assert wire.written == b""
+
+
+async def test_a_window_is_short_and_an_idle_one_is_none() -> None:
+    class Shape:
+        def __init__(self) -> None:
+            self.flushed: list[float] = []
+
+        def flush(self) -> None:
+            self.flushed.append(asyncio.get_running_loop().time())
+
+    shape, flusher = Shape(), Flusher(window_s=0.05)
+    flusher.mark(shape)
+    flusher.mark(shape)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(shape.flushed) == 1
+    flusher.mark(shape)
+    while len(shape.flushed) < 2:
+        await asyncio.sleep(0.001)
+    assert shape.flushed[1] - shape.flushed[0] >= 0.045
