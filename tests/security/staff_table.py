@@ -92,7 +92,7 @@ MODELS: Mapping[str, tuple[str, frozenset[str], Mapping[str, tuple[str, frozense
 }
 """Action and roles of a model's pages, and of its verbs. No form adds, changes or deletes a row: those pages let nobody in."""
 
-CLOSED = frozenset({"add", "delete"})
+CLOSED = ("add", "delete")
 """Views that Django's admin has and that let nobody in."""
 
 
