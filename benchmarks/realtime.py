@@ -15,6 +15,7 @@ same client, 300-byte frames and pace. Needs a C compiler; without Node there ar
 
 import argparse
 import array
+import itertools
 import json
 import os
 import resource
@@ -36,7 +37,7 @@ import psutil
 import redis
 
 from benchmarks import harness
-from benchmarks.load import Subscribers, Target, compiled
+from benchmarks.load import HELLO, Subscribers, Target, compiled
 from benchmarks.servers import Server, cpu_s, free_port, node_home, running
 from intelgraph.embedded.specs import WEB_OPTIONS
 
@@ -64,14 +65,14 @@ class Contender:
     server: Server
     target: Target
     channel: str
-    event: Callable[[int], bytes]
+    event: Callable[[int, str], bytes]
 
 
-def _asset(number: int) -> dict[str, Any]:
-    """Return the fields that clients select, the mark of time and number in the name."""
+def _asset(mark: str) -> dict[str, Any]:
+    """Return the fields that clients select, a mark in the name."""
     return {
         "id": ASSET,
-        "name": f"~t{time.time_ns()}~s{number}~",
+        "name": mark,
         "kind": "Asset",
         "externalId": "host-0007",
         "region": "eu-west-1",
@@ -80,8 +81,8 @@ def _asset(number: int) -> dict[str, Any]:
     }
 
 
-def _publish(client: "redis.Redis", contender: Contender, count: int) -> None:
-    """Publish events at RATE, in steps of a millisecond."""
+def _publish(client: "redis.Redis", contender: Contender, count: int, first: int) -> None:
+    """Publish events at RATE, in steps of a millisecond; `first` were published before."""
     sent, began = 0, time.perf_counter()
     while sent < count:
         due = min(count, int((time.perf_counter() - began) * RATE) + 1)
@@ -90,18 +91,36 @@ def _publish(client: "redis.Redis", contender: Contender, count: int) -> None:
             continue
         with client.pipeline(transaction=False) as pipe:
             for number in range(sent, due):
-                pipe.publish(contender.channel, contender.event(number))
+                pipe.publish(contender.channel, contender.event(first + number, f"~t{time.time_ns()}~s{number}~"))
             pipe.execute()
         sent = due
+
+
+def _alone(contender: Contender, process: psutil.Process) -> None:
+    """Wait until the server has let go of the connections of an earlier run."""
+    while any(
+        each.status == psutil.CONN_ESTABLISHED and each.laddr.port == contender.server.port
+        for each in process.net_connections("tcp")
+    ):
+        time.sleep(0.1)
+    time.sleep(0.5)
 
 
 def _pushed(
     client: "redis.Redis", program: Path, contender: Contender, process: psutil.Process, connections: int, events: int
 ) -> dict[str, float]:
     """Return what one run gives: CPU per delivery, latencies, loss."""
-    subscribers = Subscribers(program, contender.target, connections, events=events, warm=events // 10, limit_s=90)
+    greeted = itertools.count()
+
+    def greet() -> None:
+        client.publish(contender.channel, contender.event(next(greeted), HELLO))
+
+    _alone(contender, process)
+    subscribers = Subscribers(
+        program, contender.target, connections, events=events, warm=events // 10, limit_s=90, greet=greet
+    )
     before, began = cpu_s(process), time.monotonic()
-    _publish(client, contender, events)
+    _publish(client, contender, events, next(greeted))
     found = subscribers.result()
     if found["acked"] < connections or found["disordered"] or not found["received"]:
         raise RuntimeError(f"{contender.server.name}: {found}")
@@ -162,10 +181,10 @@ def _ours(ctx: Any, token: str) -> Contender:
     head = ledger.head(ctx.tenant_id)
     first = (head.number if head else 0) + 1
 
-    def event(number: int) -> bytes:
+    def event(number: int, mark: str) -> bytes:
         at = iso(datetime.now(UTC))
         document = {
-            **_asset(number),
+            **_asset(mark),
             "properties": {},
             "dataClass": "internal",
             "retentionTier": "standard-365d",
@@ -178,7 +197,8 @@ def _ours(ctx: Any, token: str) -> Contender:
         place = first + number
         tags = ("internal", "none", ("investigation",))
         change = Change(place, 0, f"{place}.0", "entity", ASSET, "updated", number + 1, "Asset", at, document, tags)
-        return encode(Stretch(Cursor(place - 1), Cursor(place), (change,)))
+        # From the ledger's head on: what was published before the feed listened is no gap to be filled from PostgreSQL.
+        return encode(Stretch(Cursor(first - 1), Cursor(place), (change,)))
 
     server = _web()
     return Contender(server, _target(server, ctx, token, ONE_ASSET, id=ASSET), topic(ctx.tenant_id), event)
@@ -198,8 +218,8 @@ def _peer(design: str, home: Path) -> Contender:
     )
     subscribe = {"query": ONE_ASSET, "variables": {"t": "alpha", "id": ASSET}}
 
-    def event(number: int) -> bytes:
-        return json.dumps({"tenantId": "alpha", **_asset(number)}, separators=(",", ":")).encode()
+    def event(number: int, mark: str) -> bytes:
+        return json.dumps({"tenantId": "alpha", **_asset(mark)}, separators=(",", ":")).encode()
 
     return Contender(server, Target(port, "/graphql", subscribe), f"asset:alpha:{ASSET}", event)
 
@@ -232,6 +252,10 @@ def _end_to_end(program: Path, ctx: Any, token: str) -> dict[str, float]:
     from apps.graph import services as graph
     from apps.graph.types import EntityInput
 
+    def greet() -> None:
+        with tenant_scope(ctx.tenant_id):
+            graph.upsert_entities(ctx, inputs=[EntityInput("Asset", f"h{time.time_ns()}", name=HELLO)])
+
     def write(number: int) -> int:
         with tenant_scope(ctx.tenant_id):
             graph.upsert_entities(
@@ -260,6 +284,7 @@ def _end_to_end(program: Path, ctx: Any, token: str) -> dict[str, float]:
                 events=BATCH * (BATCHES - 1),
                 warm=BATCH * BATCHES // 10,
                 arrivals=file,
+                greet=greet,
             )
             for web, file in zip(webs, files, strict=True)
         ]

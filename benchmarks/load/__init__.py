@@ -1,13 +1,16 @@
 """The load client of the websocket benchmarks: written in C, so that it is never what is measured; compiled when run."""
 
 import json
+import select
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+HELLO = "~t0~hello"
 SOURCE = Path(__file__).resolve().parent / "subscribers.c"
 
 
@@ -44,8 +47,11 @@ class Subscribers:
         warm: int = 0,
         limit_s: float = 60.0,
         arrivals: Path | None = None,
+        greet: Callable[[], None] = lambda: None,
     ) -> None:
-        """Connect. With `events` to expect they subscribe, without they stay idle; the first `warm` are not timed."""
+        """Connect. With `events` to expect they subscribe, without they stay idle; the first `warm` are not timed.
+
+        `greet` is called over and over until each subscription has told what it sends: an update marked HELLO."""
         command = [str(program), "-p", str(target.port), "-u", target.path, "-n", str(connections)]
         command += ["-e", str(events), "-w", str(warm), "-t", str(limit_s)]
         for header in target.headers:
@@ -55,6 +61,8 @@ class Subscribers:
         if arrivals is not None:
             command += ["-a", str(arrivals)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        while not select.select([self.process.stdout], [], [], 0.25)[0]:
+            greet()
         if self.process.stdout is None or self.process.stdout.readline() != "READY\n":
             raise RuntimeError("the load client did not become ready")
 

@@ -4,8 +4,9 @@
  *               [-t LIMIT_S] [-a FILE]
  *
  * Connects to 127.0.0.1, sends connection_init with the JSON INIT, waits for all acknowledgements, subscribes with the
- * JSON payload SUBSCRIBE (none: stays idle), waits a second, prints "READY" and reads until each connection has had
- * EVENTS events, nothing came for QUIET_S, LIMIT_S have passed, or SIGTERM. Then prints one line of JSON.
+ * JSON payload SUBSCRIBE (none: stays idle), waits until each has had a text with ~t0~hello (none: a second), prints "READY" and
+ * reads until each connection has had EVENTS events, nothing came for QUIET_S, LIMIT_S have passed, or SIGTERM. Then prints
+ * one line of JSON.
  *
  * An event is a text frame that holds ~t<unix time in ns>~s<number>~ : its latency is the time of reading less that time,
  * its number tells loss and order. Numbers below WARM are counted, but their latency is not. With -a each measured event
@@ -34,6 +35,7 @@ enum stage { HANDSHAKE, ASKED, ACKED, GONE };
 struct subscriber {
     int socket;
     enum stage stage;
+    int stands; /* its subscription has told something */
     size_t held; /* bytes of an unfinished frame, kept in `rest` */
     size_t room;
     char *rest;
@@ -41,7 +43,7 @@ struct subscriber {
 };
 
 static struct subscriber *all;
-static int total, acked, gone, close_code;
+static int total, standing, acked, gone, close_code;
 static int64_t received, measured, lost, disordered, errors, bytes, newest_ns;
 static int64_t warm;
 static uint32_t *latency;
@@ -107,7 +109,12 @@ static void lose(struct subscriber *one) {
 static void event(struct subscriber *one, const char *mark, int64_t at) {
     char *rest;
     int64_t sent = strtoll(mark + 2, &rest, 10);
-    int64_t number = strncmp(rest, "~s", 2) ? -1 : strtoll(rest + 2, &rest, 10);
+    if (strncmp(rest, "~s", 2)) {
+        standing += !one->stands;
+        one->stands = 1;
+        return;
+    }
+    int64_t number = strtoll(rest + 2, &rest, 10);
     received++;
     newest_ns = at;
     if (number <= one->last) disordered++;
@@ -302,7 +309,8 @@ int main(int count, char **words) {
         transmit(&all[i], 1, message, (size_t)used);
         turn(poll, 0);
     }
-    for (int64_t settle = now_ns() + 1000000000; now_ns() < settle;) turn(poll, 20);
+    while (subscribe_payload && !ended && standing + gone < total && now_ns() < until) turn(poll, 20);
+    for (int64_t settle = now_ns() + 1000000000; !subscribe_payload && now_ns() < settle;) turn(poll, 20);
     printf("READY\n");
     fflush(stdout);
     while (!ended && gone < total && now_ns() < until) {
