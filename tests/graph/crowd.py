@@ -9,7 +9,7 @@ from apps.core.scope import no_scope
 
 ENTITIES = int(os.environ.get("IG_CROWD", "120000"))
 """So many fill the tests' time well; half a million beside as many of others is what the plans are meant for."""
-OTHERS = int(os.environ.get("IG_CROWD_OTHERS", "0"))
+OTHERS = int(os.environ.get("IG_CROWD_OTHERS", "20000"))
 HUB_EDGES = 100_000
 
 # Ids rise with the number; names, kinds and tags are spread so that each filter finds few and many.
@@ -20,8 +20,8 @@ select (substr(%(seed)s, 1, 24) || lpad(to_hex(n), 12, '0'))::uuid, %(tenant)s,
   (array['Person', 'Company', 'Asset', 'Report'])[1 + n %% 4], 'x' || n, 'Name ' || n,
   jsonb_strip_nulls(jsonb_build_object('n', n, 'country', (array['DE', 'FR', 'IT'])[1 + n %% 3], 'rare', case when n %% 9973 = 0 then 'yes' end,
     'description', 'word' || n %% 1000 || ' common')),
-  (array['public', 'internal', 'personal'])[1 + n %% 3], 'standard-365d', 'none', array['investigation'], 'CC',
-  'source' || n %% 50, 'eu-west-1', array['k' || n], 1, '\\x00', now() - n * interval '1 second',
+  (array['public', 'internal', 'personal'])[1 + n %% 3], 'standard-365d', 'none', array['investigation'],
+  case when %(tagged)s then 'CC' else '' end, case when %(tagged)s then 'source' || n %% 50 else '' end, 'eu-west-1', array['k' || n], 1, '\\x00', now() - n * interval '1 second',
   now() - n * interval '1 second'
 from generate_series(1, %(count)s) n
 """
@@ -40,8 +40,9 @@ from generate_series(1, %(count)s) n
 class Crowd:
     """The filled tenant: entity number `n` (from 1) has the id `self[n]`."""
 
-    def __init__(self, tenant_id: UUID) -> None:
+    def __init__(self, tenant_id: UUID, *, tagged: bool = True) -> None:
         self.tenant_id = tenant_id
+        self._tagged = tagged
         self._seed = str(tenant_id)[:24]
 
     def __getitem__(self, number: int) -> UUID:
@@ -49,12 +50,12 @@ class Crowd:
 
     def fill(self, entities: int = ENTITIES) -> None:
         """Write it and let the planner know."""
-        given = {"tenant": self.tenant_id, "seed": self._seed}
+        given = {"tenant": self.tenant_id, "seed": self._seed, "tagged": self._tagged}
         with no_scope(), connections["owner"].cursor() as cursor:
             cursor.execute(FILL_ENTITIES, {**given, "count": entities})
             cursor.execute(
                 FILL_EDGES,
-                {**given, "count": HUB_EDGES, "from": 1 << 32, "kind": "knows", "hub": True, "ring": entities},
+                {**given, "count": min(HUB_EDGES, entities - 1), "from": 1 << 32, "kind": "knows", "hub": True, "ring": entities},
             )
             cursor.execute(
                 FILL_EDGES,

@@ -49,16 +49,15 @@ class Big:
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Big]:
     kit = make_tenant()
-    crowd, others = Crowd(kit.info.id), Crowd(make_tenant().info.id)
+    # The others have no source and no licence, as none in the crowd: what is common elsewhere is rare here.
+    crowd, others = Crowd(kit.info.id), Crowd(make_tenant().info.id, tagged=False)
     try:
-        if OTHERS:
-            others.fill(OTHERS)
+        others.fill(OTHERS)
         crowd.fill()
         yield Big(kit, crowd)
     finally:
         crowd.clear()
-        if OTHERS:
-            others.clear()
+        others.clear()
 
 
 @pytest.fixture
