@@ -271,20 +271,14 @@ def assessment(
         return Assessment(False, False, "policy", "policy could not be asked", "try again in a minute", ("fault",))
 
 
-def warm(questions: Iterable[Question]) -> threading.Thread:
-    """Compile the pack and judge an everyday session now; ask the questions in the background, on a thread that ends.
+def warm(questions: Iterable[Question]) -> None:
+    """Compile the pack, judge an everyday session, ask the questions: so that no request waits for these.
 
     A question that gets no answer is left for its request, which is refused and says why in the log.
     """
     assessment(Risk.LOW.value, "unknown", "", frozenset(), False)
-
-    def ask() -> None:
+    try:
         for question in questions:
-            try:
-                ruling(question)
-            except PolicyFault:
-                return
-
-    thread = threading.Thread(target=ask, name="policy-warm", daemon=True)
-    thread.start()
-    return thread
+            ruling(question)
+    except PolicyFault:
+        return

@@ -112,8 +112,7 @@ def test_names_that_are_none_change_no_answer(name: str) -> None:
 
 def test_warming_asks_what_requests_ask_first() -> None:
     rulings.use(packs.shipped())
-    thread = rulings.warm(services.deciding._everyday())
-    thread.join(60)
+    rulings.warm(services.deciding._everyday())
     kept = len(rulings._current().rulings)
     assert services.decide(person("reader"), "graph.entity.read").allow
     assert len(rulings._current().rulings) == kept
