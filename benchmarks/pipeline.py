@@ -43,10 +43,10 @@ def main() -> int:
         import django
 
         django.setup()
-        from apps.core.context import Context, service_context
+        from apps.core.context import Context, SessionFacts, service_context
         from apps.core.kept import drop_everything
         from apps.core.scope import no_scope, tenant_scope
-        from apps.gateway import pipeline
+        from apps.gateway import lifespan, pipeline
         from apps.identity import services as identity
         from apps.quotas.models import Override
         from apps.quotas.selectors import forget_limits
@@ -63,7 +63,10 @@ def main() -> int:
             tokens = [identity.create_api_key(inside, name=f"k{n}", scope="reader").token for n in range(2 * COLD)]
         arrivals = [
             pipeline.Arrival(
-                authorization=f"Bearer {token}", purpose="investigation", ip="127.0.0.1", request_id="bench-0001"
+                authorization=f"Bearer {token}",
+                purpose="investigation",
+                request_id="bench-0001",
+                around=SessionFacts(ip="127.0.0.1"),
             )
             for token in tokens
         ]
@@ -79,6 +82,7 @@ def main() -> int:
 
         with no_scope():
             _timed(request, 2_000)
+            lifespan.settle()  # as the web process does when it is ready
             warm = _timed(request, WARM)
             unseen = _timed(lambda: request(next(place)), COLD)
             cold = _timed(lambda: request(next(place)), COLD, before=forget)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from apps.core.routers import write_alias
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.core.sockets import SUBSCRIBERS, SocketError
 from apps.core.telemetry import traceparent_now, tracer
+from apps.core.values import altered
 from apps.ledger import services as ledger
 from apps.ledger.types import Entry
 
@@ -56,7 +56,7 @@ def record(
     )
     if get_current_span().is_recording():
         with tracing.start_as_current_span(f"bus.record {event.name}", kind=SpanKind.PRODUCER):
-            appended = ledger.append(replace(entry, trace=traceparent_now()))
+            appended = ledger.append(altered(entry, trace=traceparent_now()))
     else:
         appended = ledger.append(entry)
     transaction.on_commit(wake.sequencer, using=write_alias(), robust=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from apps.core.clock import Clock, utc_now
 from apps.core.ids import new_id
+from apps.core.values import altered
 
 
 class ActorKind(StrEnum):
@@ -83,7 +84,7 @@ class Context:
 
     def but(self, **changes: Any) -> "Context":
         """Return a copy with `changes`."""
-        return replace(self, **changes)
+        return altered(self, **changes)
 
     def to_headers(self) -> dict[str, str]:
         """Return the part that travels with a task: plain strings, no secrets, no names."""

@@ -14,7 +14,6 @@ from apps.core.ids import new_id
 from apps.gateway.origin import may_open
 from apps.gateway.pipeline import Arrival
 
-NOTHING = SessionFacts()
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 
 
@@ -76,10 +75,9 @@ def of_http(scope: Mapping[str, Any], headers: Mapping[str, str]) -> Arrival:
         session_key=session_key_of(headers),
         tenant=headers.get("x-ig-tenant", ""),
         purpose=headers.get("x-ig-purpose", ""),
-        ip=ip_of(scope, headers),
         request_id=known.get("request_id") or request_id_of(headers),
         trace_id=trace_id_of(headers),
-        around=surroundings(NOTHING, peer_of(scope), headers),
+        around=surroundings(SessionFacts(ip=ip_of(scope, headers)), peer_of(scope), headers),
     )
 
 
@@ -92,7 +90,6 @@ def of_socket(scope: Mapping[str, Any], headers: Mapping[str, str], payload: Map
         session_key=base.session_key,
         tenant=told.get("x-ig-tenant", told.get("tenant", base.tenant)),
         purpose=told.get("x-ig-purpose", told.get("purpose", base.purpose)),
-        ip=base.ip,
         request_id=base.request_id,
         trace_id=base.trace_id,
         around=base.around,

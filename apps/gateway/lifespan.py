@@ -1,6 +1,7 @@
 """What begins and ends with a web process (ASGI lifespan): traces, figures, pools."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -39,6 +40,15 @@ def _leave_database() -> None:
             connection.close_pool()
 
 
+def settle() -> None:
+    """Take what stands now out of the collector's sight: it stays until the process ends.
+
+    A full collection over Django, the schema and the packs stopped every request for some 90 ms.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 class Lifespan:
     """The application for the `lifespan` scope. `warm` is called before the first request is taken."""
 
@@ -52,6 +62,7 @@ class Lifespan:
             forgotten = forget_ended_processes()
             for warm in self.warm:
                 await asyncio.to_thread(warm)
+            settle()
         except Exception as error:
             log.error("the web process cannot start", exc_info=error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})

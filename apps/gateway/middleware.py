@@ -3,7 +3,7 @@
 What is found out (route, tenant, actor) is left in `scope["ig"]` for the edge, which logs, counts and traces it.
 
     passage = passage_of(request)      # stages 1 to 4, once per request; raises what the stages raise
-    pipeline.decide(replace(passage, action="graph.entity.read"))
+    pipeline.decide(altered(passage, action="graph.entity.read"))
 """
 
 from collections.abc import Callable

@@ -11,7 +11,6 @@ client's word: it is bounded, and reaches rules on attributes and the targeting 
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -21,6 +20,7 @@ from django.urls import URLPattern, path
 
 from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, Unauthenticated, UnsupportedMedia
+from apps.core.values import altered
 from apps.flags import selectors
 from apps.flags.types import ErrorCode, Evaluation, Subject
 from apps.gateway import negotiation, pipeline
@@ -121,7 +121,7 @@ def _admitted(request: HttpRequest) -> Context:
         raise Unauthenticated("sign in or send a key first", mend="send Authorization: Bearer with an API key")
     if passage.ctx.tenant_id is None:
         raise Forbidden("it is not said which tenant is meant", mend="name it in the header x-ig-tenant")
-    request.ig_passage = passage = pipeline.decide(replace(passage, action=ACTION))  # type: ignore[attr-defined]
+    request.ig_passage = passage = pipeline.decide(altered(passage, action=ACTION))  # type: ignore[attr-defined]
     wrong = negotiation.check_content(request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
     if wrong is not None:
         raise UnsupportedMedia(wrong.message)

@@ -7,7 +7,7 @@ Stages block (they read rows): doors on the event loop run them in the thread po
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from apps.core.errors import Forbidden, IgError, InvalidInput, NotFound, RateLim
 from apps.core.ids import parse_id
 from apps.core.kept import fresh
 from apps.core.telemetry import get_logger
+from apps.core.values import altered
 from apps.gateway import measures, sessions
 from apps.identity import selectors as identity_selectors
 from apps.identity import services as identity
@@ -38,15 +39,14 @@ class Arrival:
     """What a door knows of a request before anyone has looked at it.
 
     `authorization` is the value of that header (or of `connection_init`), `session_key` that of the session cookie,
-    `tenant` the slug or id asked for (empty: the key's own, or the person's only one), `around` what a trusted proxy says
-    of place, device and risk.
+    `tenant` the slug or id asked for (empty: the key's own, or the person's only one), `around` its address, and
+    what a trusted proxy says of place, device and risk.
     """
 
     authorization: str = ""
     session_key: str = ""
     tenant: str = ""
     purpose: str = ""
-    ip: str = ""
     request_id: str = ""
     trace_id: str = ""
     around: SessionFacts = field(default_factory=SessionFacts)
@@ -88,7 +88,7 @@ def identify(passage: Passage) -> Passage:
     ctx = passage.ctx.but(
         request_id=arrival.request_id,
         trace_id=arrival.trace_id,
-        session=replace(arrival.around, ip=arrival.ip),
+        session=arrival.around,
         purpose=_purpose(arrival.purpose),
     )
     if arrival.authorization:
@@ -97,11 +97,11 @@ def identify(passage: Passage) -> Passage:
             raise Unauthenticated(
                 "Authorization must be 'Bearer' and a key", mend="send Authorization: Bearer with an API key"
             )
-        return replace(passage, ctx=identity.authenticate_token(ctx, token.strip()))
+        return altered(passage, ctx=identity.authenticate_token(ctx, token.strip()))
     if arrival.session_key:
         ctx, person = sessions.restore(ctx, arrival.session_key)
-        return replace(passage, ctx=ctx, person=person)
-    return replace(passage, ctx=ctx)
+        return altered(passage, ctx=ctx, person=person)
+    return altered(passage, ctx=ctx)
 
 
 def _purpose(text: str) -> str | None:
@@ -127,7 +127,7 @@ def enter_tenant(passage: Passage) -> Passage:
     if not wanted:
         memberships = identity_selectors.memberships_of(UUID(ctx.actor.id))
         if len(memberships) != 1:
-            return replace(passage, ctx=ctx)
+            return altered(passage, ctx=ctx)
         wanted = str(memberships[0].tenant_id)
     tenant_id = parse_id(wanted)
     if tenant_id is not None:
@@ -136,7 +136,7 @@ def enter_tenant(passage: Passage) -> Passage:
         tenant = tenants.by_slug(wanted) if _SLUG.match(wanted) else None
     if tenant is None:
         raise NotFound("no such tenant", field="tenant")
-    return replace(passage, ctx=identity.enter_as_member(ctx, user=passage.person, tenant=tenant))
+    return altered(passage, ctx=identity.enter_as_member(ctx, user=passage.person, tenant=tenant))
 
 
 def assess_session(passage: Passage) -> Passage:
@@ -150,12 +150,12 @@ def consume_quota(passage: Passage) -> Passage:
     verdict = quotas.consume(passage.ctx, Measure.API, passage.cost)
     if not verdict.allowed:
         raise QuotaExceeded(verdict, Measure.API)
-    return replace(passage, verdict=verdict)
+    return altered(passage, verdict=verdict)
 
 
 def decide(passage: Passage) -> Passage:
     """Stage 5: may this caller do `action`. Raises Unauthenticated, StepUpRequired or Forbidden."""
-    return replace(passage, decision=policy.require(passage.ctx, passage.action))
+    return altered(passage, decision=policy.require(passage.ctx, passage.action))
 
 
 Stage = Callable[[Passage], Passage]

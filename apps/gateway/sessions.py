@@ -1,6 +1,5 @@
 """The portal's session cookie as credentials: the account behind it and what is known of the session."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from apps.core.context import Actor, ActorKind, Context
 from apps.core.scope import system_scope
+from apps.core.values import altered
 
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 SECOND_FACTOR_AT = "ig_second_factor_at"
@@ -41,7 +41,7 @@ def restore(ctx: Context, session_key: str) -> tuple[Context, AbstractBaseUser |
         user = get_user(SimpleNamespace(session=session, META={}))  # type: ignore[arg-type]
         if not isinstance(user, AbstractBaseUser) or not user.is_active:
             return ctx, None
-        facts = replace(
+        facts = altered(
             ctx.session,
             id=session_key[:8],
             authenticated_at=_moment(session.get(AUTHENTICATED_AT)),

@@ -1,7 +1,6 @@
 """The way into a REST operation: the pipeline's five stages, then what HTTP asks of a request before its view runs."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, InvalidInput, Unauthenticated
+from apps.core.values import altered
 from apps.gateway import arrivals, pipeline
 from apps.gateway.middleware import passage_of
 from apps.gateway.rest.answers import plain_problem
@@ -39,7 +39,7 @@ class Door:
             raise Unauthenticated("sign in or send a key first", mend="send Authorization: Bearer with an API key")
         if ctx.tenant_id is None:
             raise Forbidden("it is not said which tenant is meant", mend="name it in the header x-ig-tenant")
-        passage = pipeline.decide(replace(passage, action=self.action))
+        passage = pipeline.decide(altered(passage, action=self.action))
         request.ig_passage = passage  # type: ignore[attr-defined]
         self._check_query(request)
         if not request.accepts(self.gives):

@@ -32,7 +32,7 @@ def security_events(request: HttpRequest) -> HttpResponse:
     ip = client_of(str(request.META.get("REMOTE_ADDR", "")), request.headers.get("x-forwarded-for", ""))
     ctx = Context(request_id=str(new_id()), session=SessionFacts(ip=ip))
     try:
-        pipeline.consume_quota(pipeline.Passage(pipeline.Arrival(ip=ip), ctx))
+        pipeline.consume_quota(pipeline.Passage(pipeline.Arrival(), ctx))
     except IgError as error:
         return refusal(request, error)
     if request.content_type != MEDIA_TYPE:

@@ -133,8 +133,8 @@ def authenticate_token(ctx: Context, token: str) -> Context:
     if tenant is None:
         raise Unauthenticated("the credentials are not valid", reason="tenant")
     key_uses.note(row.id, ctx.now)
-    found = into(ctx, tenant, SCOPE_ROLES[row.scope], Actor(ActorKind.API_KEY, str(row.id), row.name))
-    return found.but(scopes=frozenset({row.scope}))
+    actor = Actor(ActorKind.API_KEY, str(row.id), row.name)
+    return into(ctx, tenant, SCOPE_ROLES[row.scope], actor, frozenset({row.scope}))
 
 
 def flush_key_uses() -> int:

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -17,6 +17,7 @@ from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from apps.core.kept import Kept
 from apps.core.scope import require_tenant_id, system_scope
+from apps.core.values import altered
 from apps.identity import jwks, measures, tokens
 from apps.identity.events import IssuerDistrusted, IssuerTrusted, TokenRevoked
 from apps.identity.models import RevokedToken, TrustedIssuer
@@ -93,7 +94,7 @@ def _session(around: SessionFacts, said: tokens.Said) -> SessionFacts:
     """Return what is known of a token holder's session: what the token says goes before what a proxy says, unless the
     proxy says worse."""
     trusted = said.device_trusted if around.device_trusted is not False else False
-    return replace(
+    return altered(
         around,
         id=said.id,
         authenticated_at=said.authenticated_at,
