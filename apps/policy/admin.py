@@ -120,11 +120,11 @@ class FenceAdmin(PlatformAdmin):
 
 @admin.register(SignalEntry)
 class SignalAdmin(PlatformAdmin):
-    """What identity providers told."""
+    """What identity providers told, and what was noticed of travel."""
 
     noun, nouns = "signal", "signals"
     read_action = "platform.policy.read"
-    about = "Security events of tenants' identity providers (CAEP, RISC). The latest of a kind counts for its subject."
+    about = "Security events of tenants' identity providers (CAEP, RISC), and impossible travel. The latest of a kind counts."
     empty = "No identity provider has told anything."
     tenant_column = "tenant_id"
     keyset = "-id"

@@ -26,3 +26,15 @@ class SignalReceived(Event):
     value: str
     issuer: str
     jti: str
+
+
+@dataclass(frozen=True, slots=True)
+class TravelImpossible(Event):
+    """Somebody was in two countries (ISO 3166-1 alpha-2) so many kilometres apart within so many seconds."""
+
+    name: ClassVar[str] = "policy.travel.impossible"
+    subject: str
+    before: str
+    after: str
+    apart_km: int
+    within_s: int

@@ -7,3 +7,4 @@ FAULTS = Counter("ig_policy_faults_total", "Questions that Rego gave no answer t
 OUTCOMES = Counter("ig_policy_outcomes_total", "Decisions that were not plain allows.", ["stage", "outcome"])
 LOGGED = Counter("ig_policy_decisions_logged_total", "Decisions, by what became of their entry in the log.", ["result"])
 SIGNALS = Counter("ig_policy_signals_total", "Security events of identity providers.", ["kind", "result"])
+TRAVEL = Counter("ig_policy_impossible_travel_total", "Sessions that nobody can have carried there so fast.")

@@ -55,7 +55,14 @@ class Crowd:
             cursor.execute(FILL_ENTITIES, {**given, "count": entities})
             cursor.execute(
                 FILL_EDGES,
-                {**given, "count": min(HUB_EDGES, entities - 1), "from": 1 << 32, "kind": "knows", "hub": True, "ring": entities},
+                {
+                    **given,
+                    "count": min(HUB_EDGES, entities - 1),
+                    "from": 1 << 32,
+                    "kind": "knows",
+                    "hub": True,
+                    "ring": entities,
+                },
             )
             cursor.execute(
                 FILL_EDGES,

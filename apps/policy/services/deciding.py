@@ -8,6 +8,7 @@ from apps.core.sockets import ACTIONS
 from apps.identity.types import SCOPE_ROLES, STEP_UP_FRESHNESS, Role
 from apps.policy import journal, postures, rulings
 from apps.policy.assessment import is_fresh
+from apps.policy.services.travelling import note_place
 from apps.policy.types import Assessment, Clearance, Decision, Risk, Stage
 
 MAX_AGE_S = int(STEP_UP_FRESHNESS.total_seconds())
@@ -116,11 +117,13 @@ def _device(said: bool | None, signalled: str) -> str:
 
 def assess_session(ctx: Context) -> None:
     """Let a session pass that zero trust finds sound: a person's, or that of a token holder of an identity provider.
+    Where it is is compared with where its caller was last.
 
     Raises StepUpRequired or Forbidden with the signal that decided and what to do about it.
     """
     if ctx.actor.kind is not ActorKind.USER and not ctx.session.id:
         return
+    note_place(ctx)
     verdict = assess(ctx)
     if verdict.allow:
         return
