@@ -11,9 +11,11 @@ from typing import Any
 
 import orjson
 
-from apps.core.errors import IgError, RateLimited, StepUpRequired, Unauthenticated
+from apps.core.errors import IgError, RateLimited, StepUpRequired, Unauthenticated, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_S = 5
+"""When to come back to what is away."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 # Which details of a refusal callers are told. The others (why credentials do not hold) are for the log only.
@@ -80,6 +82,8 @@ def headers_of(error: IgError) -> dict[str, str]:
         headers["WWW-Authenticate"] += f', max_age="{max_age}"' if max_age else ""
     if isinstance(error, RateLimited):
         headers.setdefault("Retry-After", str(max(1, ceil(error.retry_after_s))))
+    if isinstance(error, Unavailable):
+        headers.setdefault("Retry-After", str(RETRY_S))
     return headers
 
 

@@ -12,6 +12,7 @@ from apps.core.errors import Forbidden, IgError, Unauthenticated, Unavailable
 from apps.core.telemetry import get_logger, tracer
 from apps.gateway import arrivals, measures, pipeline, threads
 from apps.gateway.answers import Outcome
+from apps.gateway.away import AWAY, database_away
 from apps.gateway.call import Call
 from apps.gateway.documents import is_subscription
 from apps.gateway.engine import Engine, Prepared
@@ -203,6 +204,9 @@ class Connection:
         except IgError as error:
             self.perform(self.machine.refuse(error.message[:100]))
             return
+        except AWAY as error:
+            self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, database_away(error).message))
+            return
         except Exception:
             log.exception("connection_init failed")
             self.perform(self.machine.shut(CloseCode.INTERNAL, "Internal error"))
@@ -270,6 +274,8 @@ class Connection:
             self.perform(self.machine.failed(id_, [{"message": bad.message, "extensions": {"code": "BAD_USER_INPUT"}}]))
         except IgError as error:
             self.perform(self.machine.failed(id_, [format_refusal(error)]))
+        except AWAY as error:
+            self.perform(self.machine.failed(id_, [format_refusal(database_away(error))]))
         except Exception:
             log.exception("operation failed", request_id=self.arrival.request_id)
             self.perform(

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestAborted, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
-from psycopg_pool import PoolTimeout
 
 from apps.core import problem
 from apps.core.errors import IgError
 from apps.core.telemetry import get_logger
+from apps.gateway.away import AWAY, database_away
 from apps.gateway.middleware import request_id_of
 from apps.gateway.rest import uploads
 from apps.gateway.security_headers import DATA_POLICY
@@ -27,7 +27,6 @@ ALWAYS = {
     "Content-Security-Policy": DATA_POLICY,
 }
 """What every answer of REST says: nobody keeps it, no other origin reads it, nothing in it runs."""
-RETRY_S = "5"
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -70,6 +69,8 @@ def _told(request: HttpRequest, error: Any) -> HttpResponse:
     Expected refusals keep their words; what nobody expected is logged and told by its request id only.
     """
     request_id = request_id_of(request)
+    if isinstance(error, AWAY):
+        error = database_away(error)
     if isinstance(error, IgError) and error.status < 500:
         document = problem.of(error, request_id=request_id)
         problems = document.pop("problems", None)
@@ -79,7 +80,7 @@ def _told(request: HttpRequest, error: Any) -> HttpResponse:
             ]
         return problem_answer(document, problem.headers_of(error))
     if isinstance(error, IgError) and error.status == 503:
-        return problem_answer(problem.of(error, request_id=request_id), {"Retry-After": RETRY_S})
+        return problem_answer(problem.of(error, request_id=request_id), problem.headers_of(error))
     if isinstance(error, ValidationError):
         return _invalid(request, error)
     if isinstance(error, HttpError):
@@ -97,9 +98,6 @@ def _told(request: HttpRequest, error: Any) -> HttpResponse:
     if isinstance(error, SuspiciousOperation | DataError):
         log.info("unreadable input", error=type(error).__name__)
         return plain_problem(request, 400, "the request holds characters or values that cannot be kept")
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        log.error("database away", error=repr(error), **_who(request))
-        return plain_problem(request, 503, "the database cannot be reached now", {"Retry-After": RETRY_S})
     log.error("rest door broke", path=request.path, exc_info=error, **_who(request))
     return plain_problem(request, 500, "an internal error happened; tell us the request id")
 
