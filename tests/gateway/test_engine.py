@@ -29,8 +29,8 @@ def engine() -> Engine:
     return Engine(schema.graphql_schema)
 
 
-BACKGROUND = {"decisions", "key-uses"}
-"""Threads that write on their own time."""
+BACKGROUND = {"decisions", "flags", "key-uses"}
+"""Threads that read and write on their own time."""
 
 
 @pytest.fixture
