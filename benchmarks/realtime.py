@@ -10,7 +10,7 @@ same client, 300-byte frames and pace. Needs a C compiler; without Node there ar
 - `saturation`: the most deliveries/s of a ladder of runs that kept p95 at 250 ms with nothing lost;
   `saturation_vs_seed_shared`: ours divided by the repaired design's.
 - `end_to_end_p95_ms`: from the commit of `upsert_entities`, 1,000 changes/s, to 200 clients of two web processes, by way
-  of sequencer and relay. `idle_kb`: memory of a connection that has introduced itself and waits.
+  of sequencer and relay. `idle_kb`: memory of each of 5,000 connections that have introduced themselves and wait.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from intelgraph.embedded.specs import WEB_OPTIONS
 
 RATE = 1_000
 SUBSCRIBERS = 200
-IDLE = 2_000
+IDLE = 5_000
 ASSET = "018f3c5e-7b1a-7c3d-9a7f-5b1e4c3d9a7f"
 SOURCE = "a description of about the length that the source of an asset has"
 LADDERS = {

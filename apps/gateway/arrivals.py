@@ -81,10 +81,9 @@ def of_http(scope: Mapping[str, Any], headers: Mapping[str, str]) -> Arrival:
     )
 
 
-def of_socket(scope: Mapping[str, Any], headers: Mapping[str, str], payload: Mapping[str, Any]) -> Arrival:
-    """Return what a websocket and its `connection_init` payload say of themselves; payload keys count in any case."""
+def of_socket(base: Arrival, payload: Mapping[str, Any]) -> Arrival:
+    """Return what a websocket's request and its `connection_init` payload say; payload keys count in any case."""
     told = {key.lower(): value for key, value in payload.items() if isinstance(key, str) and isinstance(value, str)}
-    base = of_http(scope, headers)
     return Arrival(
         authorization=told.get("authorization", base.authorization),
         session_key=base.session_key,

@@ -64,6 +64,7 @@ class Sockets:
             attributes={"http.route": scope["path"], "network.protocol.name": "websocket", "ig.request_id": request_id},
         ):
             pass
+        del headers  # a connection may last for days
         try:
             await self.graphql(scope, receive, send)
         finally:

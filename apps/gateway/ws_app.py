@@ -18,10 +18,11 @@ from apps.gateway.documents import is_subscription
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.graphql_errors import format_refusal
 from apps.gateway.parameters import BadRequest, from_map
-from apps.gateway.realtime.batches import Batch, Ready
+from apps.gateway.realtime.batches import Batch, Ready, frame_header
 from apps.gateway.realtime.hub import hub
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
 from apps.gateway.realtime.wire import Change
+from apps.gateway.waiting import Alarm, clock
 from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import (
     SUBPROTOCOL,
@@ -44,6 +45,7 @@ REVALIDATE_S = 30.0  # keys and sessions also end by time, which no record tells
 PATIENCE_S = 30.0  # how long a replay waits for a client that does not read
 CLOSE_S = 5.0  # how long a client that does not read may hold up its own close
 SERVICE_RESTART = 1012
+NOBODY = Context()
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 SendMessage = Callable[[dict[str, Any]], Awaitable[None]]
@@ -64,8 +66,10 @@ class GraphQLSocket:
             await send({"type": "websocket.close", "code": int(CloseCode.FORBIDDEN)})
             return
         measures.SOCKETS.inc()
+        connection = Connection(self.engine(), self.limits, scope, headers)
+        del headers  # a connection may last for days; what is wanted of them it has
         try:
-            await Connection(self.engine(), self.limits, scope, headers).run(receive, send)
+            await connection.run(receive, send)
         finally:
             measures.SOCKETS.dec()
 
@@ -76,32 +80,46 @@ class Connection:
     def __init__(
         self, engine: Engine, limits: SocketLimits, scope: Mapping[str, Any], headers: Mapping[str, str]
     ) -> None:
-        self.engine, self.scope, self.headers = engine, scope, headers
+        self.engine = engine
         self.machine = Machine(limits)
-        self.outbox = Outbox()
-        self.arrival = pipeline.Arrival()
-        self.ctx = Context()
+        self.outbox = Outbox(woken=self._flow)
+        self.arrival = arrivals.of_http(scope, headers)
+        self.ctx = NOBODY
         self.frames: Frames | None = (scope.get("extensions") or {}).get(EXTENSION)
+        self._offered: list[str] = list(scope.get("subprotocols") or [])
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._checking: asyncio.Task[None] | None = None
+        self._send: SendMessage | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._alarm: Alarm | None = None
+        self._last_moment: Alarm | None = None
 
     async def run(self, receive: Receive, send: SendMessage) -> None:
-        """Serve the connection until either side ends it."""
-        offered = list(self.scope.get("subprotocols") or [])
-        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
-        self.perform(self.machine.offered(offered))
-        writer = asyncio.create_task(self._write(send))
-        self._chore(self._clocks())
-        reader = asyncio.create_task(self._read(receive))
-        closing = asyncio.create_task(self.outbox.closed())
+        """Serve the connection until either side ends it. Of an idle connection this is the only task."""
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in self._offered else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        if self.frames is not None:
+            self.frames.forget_handshake()
+        self._send, self._reader = send, asyncio.current_task()
+        self.perform(self.machine.offered(self._offered))
+        self._alarm = clock().later(self.machine.limits.init_timeout_s, self._init_due)
         try:
-            await asyncio.wait({writer, reader, closing}, return_when=asyncio.FIRST_COMPLETED)
-            if self.outbox.closing:
-                await asyncio.wait({writer}, timeout=CLOSE_S)
+            await self._read(receive)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._reader is not None or task is None or task.uncancel():
+                raise  # not by `_end`
         finally:
+            self._reader = None
+            for alarm in (self._alarm, self._last_moment):
+                if alarm is not None:
+                    alarm.cancel()
             self.perform(self.machine.lost())
-            tasks = [writer, reader, closing, *self._chores, *self._tasks.values()]
+            tasks = [*self._chores, *self._tasks.values()]
+            if self._writer is not None:
+                tasks.append(self._writer)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -118,30 +136,53 @@ class Connection:
                 self.machine.received_bytes() if text is None else self.machine.received(text, time.monotonic())
             )
 
-    async def _write(self, send: SendMessage) -> None:
-        while True:
-            item = await self.outbox.take()
-            if isinstance(item, tuple):
-                code, reason = item
-                measures.SOCKET_CLOSES.labels(str(code)).inc()
-                async with asyncio.timeout(CLOSE_S):
-                    await send({"type": "websocket.close", "code": code, "reason": reason})
-                return
-            if isinstance(item, str):
-                await send({"type": "websocket.send", "text": item})
-            elif self.frames is not None:
-                await self.frames.drained()
-                self.frames.write(item.frames())
+    def _flow(self) -> None:
+        """Something waits to be sent: have it sent, by a task that lasts only as long as something waits."""
+        if self._send is None:
+            return
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write(self._send))
+        if self.outbox.closing and self._last_moment is None:
+            self._last_moment = clock().later(CLOSE_S, self._end)
 
-    async def _clocks(self) -> None:
-        """End what has taken too long: a client that does not introduce itself, nobody in particular, a lapsed caller."""
-        await asyncio.sleep(self.machine.limits.init_timeout_s)
+    async def _write(self, send: SendMessage) -> None:
+        try:
+            while (item := self.outbox.take()) is not None:
+                if isinstance(item, tuple):
+                    code, reason = item
+                    measures.SOCKET_CLOSES.labels(str(code)).inc()
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
+                    self._end()
+                    return
+                if isinstance(item, str):
+                    await send({"type": "websocket.send", "text": item})
+                elif self.frames is not None:
+                    await self.frames.drained()
+                    self.frames.write(item.frames())
+        except Exception as error:  # noqa: BLE001  whatever a server raises when its client is gone
+            log.debug("a client went away while it was sent to", error=type(error).__name__)
+            self._end()
+        else:
+            self._writer = None
+
+    def _end(self) -> None:
+        """Stop to read: the close was sent, could not be sent in time, or nobody is there."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+
+    def _init_due(self) -> None:
+        limits = self.machine.limits
         self.perform(self.machine.init_timed_out())
-        await asyncio.sleep(max(0.0, self.machine.limits.anonymous_lifetime_s - self.machine.limits.init_timeout_s))
+        self._alarm = clock().later(max(0.0, limits.anonymous_lifetime_s - limits.init_timeout_s), self._introduced)
+
+    def _introduced(self) -> None:
         self.perform(self.machine.nobody_timed_out())
-        while True:
-            await asyncio.sleep(REVALIDATE_S)
-            await self.revalidate()
+        self._alarm = clock().later(REVALIDATE_S, self._lapsed)
+
+    def _lapsed(self) -> None:
+        self._chore(self.revalidate())
+        self._alarm = clock().later(REVALIDATE_S, self._lapsed)
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -183,7 +224,11 @@ class Connection:
             self.send(Ready(batch, id_))
 
     def send(self, text: str | Ready) -> None:
-        """Queue a text or frames; a client that has not read for too long is cut off."""
+        """Send a text or frames, at once where nothing waits; a client that has not read for too long is cut off."""
+        if isinstance(text, str) and self.frames is not None and self.outbox.idle and not self.frames.paused:
+            payload = text.encode()
+            self.frames.write(frame_header(len(payload)) + payload)
+            return
         try:
             self.outbox.put(text)
         except Overflow:
@@ -196,7 +241,7 @@ class Connection:
     # -- who ------------------------------------------------------------------------------------------------------
 
     async def _authenticate(self, payload: Mapping[str, Any]) -> None:
-        self.arrival = arrivals.of_socket(self.scope, self.headers, payload)
+        self.arrival = arrivals.of_socket(self.arrival, payload)
         try:
             passage = await threads.run_outside(
                 pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
@@ -303,7 +348,9 @@ class Connection:
         ticket = await hub().join(shape_key(prepared, self.ctx), shape, member)
         measures.SUBSCRIPTIONS.labels(source.field).inc()
         try:
-            await asyncio.Event().wait()  # until the client completes it or the connection ends: then it is cancelled
+            await (
+                asyncio.get_running_loop().create_future()
+            )  # until the client completes it or the connection ends: then it is cancelled
         finally:
             measures.SUBSCRIPTIONS.labels(source.field).dec()
             hub().leave(ticket)

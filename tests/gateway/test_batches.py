@@ -97,7 +97,7 @@ async def test_the_plain_way_sends_the_same_messages() -> None:
     for batch in (batch_of(1, 3), batch_of(4, 4, 40_000)):
         ready.push(batch)
         plain.push(batch)
-    sent = [await plain_connection.outbox.take() for _ in range(4)]
+    sent = [plain_connection.outbox.take() for _ in range(4)]
     assert texts(wire.written) == sent
 
 
@@ -109,21 +109,18 @@ async def test_nothing_overtakes_what_waits() -> None:
         await wire.drained()
         wire.write(frame_header(len(message["text"])) + message["text"].encode())
 
-    writer = asyncio.create_task(connection._write(send))
-    try:
-        subscription.push(batch_of(1, 2))
-        wire.paused = True
-        subscription.push(batch_of(3, 4))
-        connection.send('{"type":"pong"}')
-        await asyncio.sleep(0.01)  # the writer holds the first of them now
-        subscription.push(batch_of(5, 5))
-        wire.paused = False
-        subscription.push(batch_of(6, 6))
-        while not connection.outbox.idle:
-            await asyncio.sleep(0.001)
-        subscription.push(batch_of(7, 7))
-    finally:
-        writer.cancel()
+    connection._send = send
+    subscription.push(batch_of(1, 2))
+    wire.paused = True
+    subscription.push(batch_of(3, 4))
+    connection.send('{"type":"pong"}')
+    await asyncio.sleep(0.01)  # the writer holds the first of them now
+    subscription.push(batch_of(5, 5))
+    wire.paused = False
+    subscription.push(batch_of(6, 6))
+    while not connection.outbox.idle:
+        await asyncio.sleep(0.001)
+    subscription.push(batch_of(7, 7))
     found = [json.loads(text) for text in texts(wire.written)]
     order = [message["payload"]["data"]["n"] if message["type"] == "next" else "pong" for message in found]
     assert order == [1, 2, 3, 4, "pong", 5, 6, 7]
@@ -140,7 +137,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_share_the_bytes
         pushes += 1
         assert pushes < 100
     assert pushes > 5
-    assert await connection.outbox.take() == (
+    assert connection.outbox.take() == (
         int(CloseCode.TRY_AGAIN_LATER),
         "Too slow: resume with since = the last eventId received",
     )

@@ -93,7 +93,7 @@ async def test_an_outbox_gives_its_texts_then_the_close() -> None:
     outbox.put("a")
     outbox.close(1000, "done")
     outbox.close(4400, "later reasons do not count")
-    assert [await outbox.take(), await outbox.take()] == ["a", (1000, "done")]
+    assert [outbox.take(), outbox.take()] == ["a", (1000, "done")]
 
 
 async def test_room_comes_back_when_half_is_sent() -> None:
@@ -101,8 +101,8 @@ async def test_room_comes_back_when_half_is_sent() -> None:
     for text in "abc":
         outbox.put(text)
     assert not outbox._drained.is_set()
-    await outbox.take()
-    await outbox.take()
+    outbox.take()
+    outbox.take()
     await outbox.room()
     assert len(outbox) == 1
 
