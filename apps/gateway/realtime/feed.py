@@ -1,6 +1,7 @@
 """One tenant's live feed in this process: follows the topic, fills holes from PostgreSQL, hands changes to shapes."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
@@ -36,6 +37,8 @@ class Feed:
         self.tenant_id, self.flusher = tenant_id, flusher
         self.ctx = service_context("live", tenant_id=tenant_id)
         self.shapes: dict[Hashable, Shape] = {}
+        self._of_many: dict[Hashable, Shape] = {}  # those that look at every change
+        self._of_one: dict[str, dict[Hashable, Shape]] = {}  # by what they ask for
         self.watchers: set[Member] = set()
         self.subscribed = asyncio.Event()
         self.ready = asyncio.Event()
@@ -43,6 +46,8 @@ class Feed:
         self._waiting: deque[bytes] = deque()
         self._woken = asyncio.Event()
         self._must_read = False
+        self._rests = False  # `follow` waits for something to do
+        self._heard_at = 0.0
 
     @property
     def cursor(self) -> Cursor:
@@ -51,14 +56,77 @@ class Feed:
             raise RuntimeError("the feed has not begun")
         return self._tail.cursor
 
+    def shape(self, key: Hashable, make: Shape) -> Shape:
+        """Return the shape of that key; `make`, when it is the first."""
+        found = self.shapes.setdefault(key, make)
+        if found is make:
+            wanted = make.source.ref_id
+            (self._of_many if wanted is None else self._of_one.setdefault(wanted, {}))[key] = make
+        return found
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a shape."""
+        gone = self.shapes.pop(key)
+        self._of_many.pop(key, None)
+        wanted = gone.source.ref_id
+        if wanted is not None:
+            of_it = self._of_one.get(wanted, {})
+            of_it.pop(key, None)
+            if not of_it:
+                self._of_one.pop(wanted, None)
+
+    def _asked(self, change: Change) -> list[Shape]:
+        """Return the shapes that may want a change."""
+        found = list(self._of_many.values())
+        of_it = self._of_one.get(change.ref_id)
+        if of_it:
+            found += of_it.values()
+        return [shape for shape in found if shape.seats]
+
     def incoming(self, message: bytes) -> None:
-        """A message of the topic came."""
+        """A message of the topic came. Where nothing waits before it and nothing has to be waited for, it is handed on at once."""
+        if self._rests and not self._waiting and not self._must_read and self._at_once(message):
+            return
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.clear()
             self._must_read = True
         else:
             self._waiting.append(message)
         self._woken.set()
+
+    def _at_once(self, message: bytes) -> bool:
+        """Hand on a message without waiting for anything. Returns False, and has done nothing, when that cannot be."""
+        tail = self._tail
+        if tail is None:
+            return False
+        seen = tail.cursor
+        try:
+            stretch = decode(message)
+            if tail.missing_before(stretch) or len(stretch.changes) > TURN or _is_watched(stretch):
+                return False
+            made = [
+                (shape, change, shape.text(change))
+                for change in tail.take(stretch).changes
+                for shape in self._asked(change)
+                if shape.wants(change)
+            ]
+        except Exception:  # noqa: BLE001  the longer way meets it again, and says what is to be said
+            tail.cursor = seen
+            return False
+        if any(text is None for _, _, text in made):
+            tail.cursor = seen
+            return False
+        for shape, change, text in made:
+            if text is not None:
+                self._put(shape, change, text)
+        self._heard_at = time.monotonic()
+        return True
+
+    def listening(self) -> None:
+        """Redis hands on the topic's messages from now on; what was said before may be missing."""
+        self.subscribed.set()
+        if self._tail is not None:
+            self.reconnected()
 
     def reconnected(self) -> None:
         """The connection to Redis was lost and is back: messages may be missing."""
@@ -91,11 +159,9 @@ class Feed:
                 await self.subscribed.wait()
 
     async def _step(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_S):
-                await self._woken.wait()
-        except TimeoutError:
-            await self._catch_up("poll")
+        if not await self._rest():
+            if time.monotonic() - self._heard_at >= POLL_S:
+                await self._catch_up("poll")
             return
         self._woken.clear()
         if self._must_read:
@@ -107,6 +173,17 @@ class Feed:
                 await self._catch_up("gap")
             if self._tail is not None and not self._tail.missing_before(stretch):
                 await self._hand_on(self._tail.take(stretch))
+
+    async def _rest(self) -> bool:
+        """Wait for something to do. Returns False when nothing was for POLL_S, or all could be done at once."""
+        self._rests = True
+        try:
+            async with asyncio.timeout(POLL_S):
+                return await self._woken.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._rests = False
 
     async def _catch_up(self, cause: str) -> None:
         """Read from PostgreSQL what follows the cursor, to the end."""
@@ -121,14 +198,13 @@ class Feed:
     async def _hand_on(self, stretch: Stretch) -> None:
         """Hand on a stretch. It is behind the cursor already, so nothing here may raise: what cannot be told to some
         ends their connections, who then resume, and the others go on."""
-        if any(n.type.startswith(WATCHED) and n.type not in HARMLESS for n in stretch.notices):
+        if _is_watched(stretch):
             await asyncio.gather(*(member.revalidate() for member in list(self.watchers)), return_exceptions=True)
         for place, change in enumerate(stretch.changes):
             if place % TURN == 0:
                 await asyncio.sleep(0)  # let connections send what they were handed
-            for shape in list(self.shapes.values()):
-                if shape.seats:
-                    await self._tell(shape, change)
+            for shape in self._asked(change):
+                await self._tell(shape, change)
 
     async def _tell(self, shape: Shape, change: Change) -> None:
         try:
@@ -140,8 +216,16 @@ class Feed:
             for seat in list(shape.seats):
                 seat.member.broken()
             return
+        self._put(shape, change, payload)
+
+    def _put(self, shape: Shape, change: Change, payload: str) -> None:
         shape.waiting.append((change, payload))
         if len(shape.waiting) >= FULL:
             shape.flush()
         else:
             self.flusher.mark(shape)
+
+
+def _is_watched(stretch: Stretch) -> bool:
+    """Return whether it may change what connections are allowed."""
+    return any(n.type.startswith(WATCHED) and n.type not in HARMLESS for n in stretch.notices)

@@ -63,7 +63,7 @@ class Hub:
             live_from = feed.cursor
             if since is not None:
                 check_start(since, live_from)
-            shape = feed.shapes.setdefault(key, make)
+            shape = feed.shape(key, make)
             ticket.seat.seen = since or live_from
             shape.seats.add(ticket.seat)
             feed.watchers.add(member)
@@ -91,7 +91,7 @@ class Hub:
             if shape is not None:
                 shape.seats.discard(ticket.seat)
                 if not shape.seats:
-                    del held.feed.shapes[ticket.key]
+                    held.feed.drop(ticket.key)
             held.holders -= 1
             if held.holders <= 0:
                 del self._feeds[tenant_id]

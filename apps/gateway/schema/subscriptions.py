@@ -92,7 +92,7 @@ class Subscription(graphene.ObjectType):
         def wants(change: WireChange) -> bool:
             return change.ref_id == ref_id and change.ref_kind == "entity" and change.kind == ASSET
 
-        return Source(tenant, "assetUpdated", wants)
+        return Source(tenant, "assetUpdated", wants, ref_id=ref_id)
 
     @staticmethod
     def resolve_asset_updated(root: Pushed, info: GraphQLResolveInfo, **arguments: Any) -> ShownEntity | None:
