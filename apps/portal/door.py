@@ -23,7 +23,7 @@ from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import IgError, NotFound, StepUpRequired, Unauthenticated
 from apps.identity import services as identity
 from apps.policy import services as policy
-from apps.portal import errors
+from apps.portal import asking, errors
 from apps.tenants import selectors as tenants
 from apps.tenants import services as tenancy
 from apps.tenants.types import TenantInfo
@@ -115,13 +115,16 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(f"{reverse('portal:login')}?{urlencode({'next': back})}")
 
 
-def confirm_first(request: HttpRequest) -> HttpResponse:
-    """Send the viewer to give a second factor and back: to this address, or to the page whose form was sent."""
+def confirm_first(request: HttpRequest, error: StepUpRequired) -> HttpResponse:
+    """Send the viewer to give a second factor and back: to this address, or to the page whose form was sent.
+
+    The address says what asked for it, for the page to tell.
+    """
     if request.method in {"GET", "HEAD"}:
         said = {"next": request.get_full_path()}
     else:
         said = {"next": _page_of_form(request), "again": "1"}  # what was sent is not kept: the page says so
-    return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode(said)}")
+    return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({**said, **asking.names_of(error)})}")
 
 
 def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
@@ -140,8 +143,8 @@ def tenant_page(action: str, page: str = "") -> Callable[[Page[P]], View]:
                     response = view(request, ctx, *args, **kwargs)
             except Unauthenticated:
                 return sign_in_first(request)
-            except StepUpRequired:
-                return confirm_first(request)
+            except StepUpRequired as error:
+                return confirm_first(request, error)
             except IgError as error:
                 return errors.refusal(request, error)
             if not response.has_header("Cache-Control"):
@@ -184,8 +187,8 @@ def account_page(*, fresh: bool = False, room: str = "") -> Callable[[Page[P]], 
                 if fresh:
                     identity.require_recent(ctx, user=request.user)
                 response = view(request, ctx, *args, **kwargs)
-            except StepUpRequired:
-                return confirm_first(request)
+            except StepUpRequired as error:
+                return confirm_first(request, error)
             except IgError as error:
                 return errors.refusal(request, error)
             add_never_cache_headers(response)

@@ -16,7 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from apps.core import problem
 from apps.core.errors import IgError, RateLimited
 from apps.core.ids import new_id
-from apps.portal import csp
+from apps.portal import asking, csp
 
 PROGRAM_PATHS = ("/api/", "/graphql", "/scim/", "/ofrep/", "/otlp/", "/metrics", "/healthz", "/readyz")
 LOCKED_S = 15 * 60
@@ -79,6 +79,16 @@ TROUBLES: dict[int, Trouble] = {
 }
 
 
+TITLES = {
+    "account": "Your account is closed",
+    "session": "Your session was ended",
+    "device": "This device is not let in",
+    "geography": "This place is not let in",
+    "risk": "The risk of this session is too high",
+}
+"""What a page says on top when zero trust refuses the session, by the signal that decided."""
+
+
 def request_id_of(request: HttpRequest) -> str:
     """Return the request's id: the one that the gateway gave it, else a new one that stays for this request."""
     known = getattr(request, "scope", {}).get("ig", {}).get("request_id", "") or getattr(request, "ig_request_id", "")
@@ -88,7 +98,7 @@ def request_id_of(request: HttpRequest) -> str:
     return str(known)
 
 
-def _answer(request: HttpRequest, trouble: Trouble) -> HttpResponse:
+def _answer(request: HttpRequest, trouble: Trouble, error: IgError | None = None) -> HttpResponse:
     request_id = request_id_of(request)
     if request.path.startswith(PROGRAM_PATHS):
         response: HttpResponse = JsonResponse(
@@ -107,7 +117,8 @@ def _answer(request: HttpRequest, trouble: Trouble) -> HttpResponse:
                 "staff": staff,
                 "home": reverse("admin:index") if staff else "/",
                 "back": _came_from(request),
-                "confirm": _confirm_href(request) if trouble.status == 401 else "",
+                "confirm": _confirm_href(request, error) if trouble.status == 401 else "",
+                "decision": asking.decision_of(error.details) if error else "",
                 "csp_nonce": csp.nonce_of(request),
                 "theme": theme if theme in {"light", "dark"} else "",
             },
@@ -129,10 +140,11 @@ def refusal(request: HttpRequest, error: IgError) -> HttpResponse:
         request,
         Trouble(
             error.status,
-            known.title,
+            TITLES.get(str(error.details.get("signal", "")), known.title) if error.status == 403 else known.title,
             known.text if error.status == 404 else text,
             mend,
         ),
+        error,
     )
     if wait_s:
         response["Retry-After"] = str(wait_s)
@@ -210,10 +222,10 @@ def _came_from(request: HttpRequest) -> str:
     return sent_from.path if ours and not sent_from.path.startswith("//") else ""
 
 
-def _confirm_href(request: HttpRequest) -> str:
+def _confirm_href(request: HttpRequest, error: IgError | None) -> str:
     safe = request.method in {"GET", "HEAD"}
     target = request.get_full_path() if safe else _came_from(request)
-    return f"{reverse('portal:code')}?{urlencode({'next': target or '/'})}"
+    return f"{reverse('portal:code')}?{urlencode({'next': target or '/', **asking.names_of(error)})}"
 
 
 def _sentence(text: str) -> str:

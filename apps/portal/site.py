@@ -30,7 +30,7 @@ from apps.core.ids import parse_id
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.identity.types import ACTING_PURPOSE
 from apps.policy import services as policy
-from apps.portal import door, errors, services, standing, trails
+from apps.portal import asking, door, errors, services, standing, trails
 from apps.portal.types import TimelineItem
 from apps.tenants import selectors as tenants
 
@@ -74,8 +74,8 @@ class PlatformSite(UnfoldAdminSite):
                     response = guarded(request, *args, **kwargs)
                     if isinstance(response, TemplateResponse) and not response.is_rendered:
                         response.render()
-            except StepUpRequired:
-                return self._confirm_first(request)
+            except StepUpRequired as error:
+                return self._confirm_first(request, error)
             except IgError as error:
                 return errors.refusal(request, error)
             return response
@@ -93,10 +93,11 @@ class PlatformSite(UnfoldAdminSite):
             return self._confirm_first(request)
         return None
 
-    def _confirm_first(self, request: HttpRequest) -> HttpResponse:
+    def _confirm_first(self, request: HttpRequest, error: StepUpRequired | None = None) -> HttpResponse:
         """Send the caller to give a second factor and back. Every address here can be asked for with GET."""
         again = {} if request.method in {"GET", "HEAD"} else {"again": "1"}
-        return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode({'next': request.get_full_path(), **again})}")
+        said = {"next": request.get_full_path(), **again, **asking.names_of(error)}
+        return HttpResponseRedirect(f"{reverse('portal:code')}?{urlencode(said)}")
 
     def _note_entry(self, request: HttpRequest) -> None:
         """Put the entry on record, once per session and second factor."""

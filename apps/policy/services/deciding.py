@@ -130,8 +130,18 @@ def assess_session(ctx: Context) -> None:
     entry = journal.note(ctx, Stage.SESSION, verdict.signal, verdict)
     named = {"decision": str(entry)} if entry else {}
     if verdict.step_up:
+        named["source"] = _source(ctx)
         raise StepUpRequired(verdict.reason, mend=verdict.mend, signal=verdict.signal, max_age=MAX_AGE_S, **named)
     raise Forbidden(verdict.reason, mend=verdict.mend, signal=verdict.signal, **named)
+
+
+def _source(ctx: Context) -> str:
+    """Return by whose word a session must be confirmed: its identity provider asked for a `factor` anew or signalled a
+    risk (`provider`), else the `session` says so itself (its token, or the proxy in front of us)."""
+    known = postures.NOTHING if ctx.tenant_id is None else postures.posture_of(ctx.tenant_id, ctx.actor.ref)
+    if _gravity(ctx.session.risk) >= max(_gravity(known.risk), _gravity(Risk.MEDIUM)):
+        return "session"
+    return "provider" if _gravity(known.risk) >= _gravity(Risk.MEDIUM) else "factor"
 
 
 def warm() -> None:

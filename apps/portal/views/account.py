@@ -18,7 +18,7 @@ from apps.core.scope import system_scope
 from apps.identity import selectors as people
 from apps.identity import services as identity
 from apps.identity.types import Method
-from apps.portal import door, entrance
+from apps.portal import asking, door, entrance
 from apps.portal.forms import CodeForm, SignInForm
 
 WRONG = "That e-mail address and password do not belong together. Check both and try again."
@@ -86,10 +86,22 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         agent = entrance.agent_of(request)
         identity.note_refusal(ctx, email=request.user.email, reason="code", method=Method.APP, agent=agent)
         refused = WRONG_CODE
+    names = {
+        name: (request.POST or request.GET).get(name, "") for name in ("why", "source", "action", "decision", "again")
+    }
     return render(
         request,
         "portal/second_factor.html",
-        {"form": form, "next": target, "refused": refused, "ways": ways, "again": request.GET.get("again") == "1"},
+        {
+            "form": form,
+            "next": target,
+            "refused": refused,
+            "ways": ways,
+            "again": names["again"] == "1",
+            "reason": asking.reason_of(names, target),
+            "decision": asking.decision_of(names),
+            "names": {name: value[:200] for name, value in names.items() if value},
+        },
         status=200 if request.method == "GET" else 422,
     )
 
