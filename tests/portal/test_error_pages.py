@@ -95,3 +95,33 @@ def test_an_error_page_carries_the_request_id_and_the_strict_policy() -> None:
         and ID in text_of(answer)
         and "'unsafe-inline'" not in answer["Content-Security-Policy"]
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ledger/?type=a%00b",
+        "entities/?q=%00",
+        "entities/?kind=%00",
+        "access/?actor=%00",
+        "imports/?state=%00",
+        "flags/?%00=1",
+        "/audit/proof/?tenant=%00&number=1",
+    ],
+)
+def test_a_nul_in_an_address_is_refused_in_words(tenant: TenantKit, path: str) -> None:
+    answer = signed_in(tenant, "owner").get(path)
+    assert answer.status_code == 400 and "This request cannot be read" in said(answer)
+
+
+def test_a_nul_in_a_form_is_refused_and_changes_nothing(tenant: TenantKit) -> None:
+    visitor = signed_in(tenant, "owner", second_factor=True)
+    sent = {"version": "0", "countries": "DE", "reason": "a\x00b"}
+    assert visitor.post("access/fence/", sent).status_code == 400
+    assert visitor.post("filters/", {"name": "a\x00", "query": "kind=Tool"}).status_code == 400
+    assert "a\x00" not in text_of(visitor.get("entities/"))
+
+
+def test_a_nul_reaches_no_list_of_the_admin() -> None:
+    answer = staff("operator").get("/admin/ledger/record/?q=%00")
+    assert answer.status_code == 400
