@@ -131,9 +131,11 @@ class ParkedAdmin(PlatformAdmin):
         record = ledger.record(obj.event_tenant_id, obj.number)
         rows = []
         if record is not None:
+            name = f"#{record.number}"
+            opens = self.roof.opens(request, "ledger.record")
             rows.append(
                 (
-                    shown.Link(f"#{record.number}", self.address_of("ledger.record", record.record_id)),
+                    shown.Link(name, self.address_of("ledger.record", record.record_id)) if opens else name,
                     record.type,
                     shown.Hash(record.hash.hex()),
                     record.item_count,

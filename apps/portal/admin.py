@@ -158,6 +158,7 @@ class ProposalAdmin(PlatformAdmin):
             row.ig_maker = names.get(f"user:{row.made_by}", "")
             row.ig_decider = names.get(f"user:{row.decided_by}", "") if row.decided_by else ""
             row.ig_tenant = slugs.get(row.tenant_id, "")
+            row.ig_tenant_opens = self.roof.opens(request, "tenants.tenant")
 
     def links(self, request: HttpRequest, verbs: Sequence[Verb], obj: Any = None) -> list[dict[str, Any]]:
         """Nobody is offered to approve their own."""
@@ -179,7 +180,8 @@ class ProposalAdmin(PlatformAdmin):
     def tenant(self, obj: Proposal) -> Any:
         """The tenant that it is about."""
         label = getattr(obj, "ig_tenant", "")
-        return shown.Link(label, self.address_of("tenants.tenant", obj.tenant_id)) if label else None
+        opens = bool(label) and getattr(obj, "ig_tenant_opens", False)
+        return shown.Link(label, self.address_of("tenants.tenant", obj.tenant_id)) if opens else label or None
 
     @admin.display(description="state")
     def state_mark(self, obj: Proposal) -> shown.Mark:

@@ -68,7 +68,7 @@ def shell_of(request: HttpRequest) -> Shell | None:
             sections=(everywhere,),
         )
     ctx, slug = place.ctx, place.tenant.slug
-    can_search = door.may(ctx, navigation.ENTITIES.action)
+    can_search, can_audit = (door.may(ctx, action) for action in (navigation.ENTITIES.action, navigation.LEDGER.action))
     return Shell(
         person=user.get_short_name(),
         email=user.email,
@@ -83,7 +83,7 @@ def shell_of(request: HttpRequest) -> Shell | None:
             ),
             everywhere,
         ),
-        search_href=reverse("portal:entities" if can_search else "portal:ledger", args=[slug]),
+        search_href=reverse(f"portal:{'entities' if can_search else 'ledger' if can_audit else 'home'}", args=[slug]),
         live=door.may(ctx, "graph.changes.subscribe"),
         palette_href=reverse("portal:palette", args=[slug]),
     )

@@ -149,10 +149,14 @@ class PlatformSite(UnfoldAdminSite):
         """Return the address of a model's list, by `app.model`."""
         return reverse(f"{self.name}:{model.replace('.', '_')}_changelist")
 
+    def opens(self, request: HttpRequest, model: str) -> bool:
+        """Return whether the caller may open the pages of a model, by `app.model`."""
+        page = next(page for one, page in self._registry.items() if one._meta.label_lower == model)
+        return bool(page.has_view_permission(request))
+
     def _seen_address(self, request: HttpRequest, model: str) -> str:
         """Return the address of a model's list, empty when the caller may not see it."""
-        page = next(page for one, page in self._registry.items() if one._meta.label_lower == model)
-        return self.address_of(model) if page.has_view_permission(request) else ""
+        return self.address_of(model) if self.opens(request, model) else ""
 
     def _recent(self, request: HttpRequest) -> Sequence[Any]:
         if not self.may(request, "platform.log.read"):
@@ -211,14 +215,16 @@ class PlatformSite(UnfoldAdminSite):
 
     def told_by(self, request: HttpRequest, trail: Trail) -> Sequence[TimelineItem]:
         """Return what the ledger tells, newest first, as items of the timeline component."""
-        return trails.timeline(trail, self._record_address)
+        return trails.timeline(trail, self._record_addresses(request))
 
     def versions_told(self, request: HttpRequest, versions: Sequence[Version]) -> Sequence[TimelineItem]:
         """Return the versions of a thing as items of the timeline component."""
-        return trails.versions(versions, self._record_address)
+        return trails.versions(versions, self._record_addresses(request))
 
-    def _record_address(self, record_id: int) -> str:
-        return reverse(f"{self.name}:ledger_record_change", args=[record_id])
+    def _record_addresses(self, request: HttpRequest) -> Callable[[int], str]:
+        """Return where a record's page is, by its id; an empty text for callers who may not open it."""
+        opens = self.opens(request, "ledger.record")
+        return lambda record_id: reverse(f"{self.name}:ledger_record_change", args=[record_id]) if opens else ""
 
     def propose(self, request: HttpRequest, draft: Draft) -> str:
         """Keep a proposal for a second person and return the address of its page. Raises Forbidden, Conflict."""

@@ -240,3 +240,18 @@ def test_the_log_of_staff_is_a_page(world: World, operator: Staff) -> None:
         entry = LogEntry.objects.order_by("-pk").first()
     assert entry is not None
     assert entry.get_change_message() in text_of(operator.get("/admin/admin/logentry/"))
+
+
+LINK = re.compile(r'href="(/admin/[a-z_]+/[a-z_]+/[^"?/]+/(?:change|history)/)"')
+
+
+@pytest.mark.parametrize("role", sorted(set(SEES) - {"operator"}))
+def test_a_role_is_led_nowhere_where_it_may_not_go(world: World, role: str) -> None:
+    somebody = staff(role)
+    led: set[str] = set()
+    for model in models():
+        if label(model) in SEES[role]:
+            for path in (address(model, "changelist"), address(model, "change", quote(some_row(world, model).pk))):
+                led |= set(LINK.findall(text_of(somebody.get(path))))
+    assert led or not SEES[role]
+    assert {path: somebody.get(path).status_code for path in sorted(led)} == dict.fromkeys(sorted(led), 200)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -230,3 +231,10 @@ def test_the_page_of_the_portal_tells_the_bounds_that_hold() -> None:
         f"{kept.MOST_OWN} for each member, {kept.MOST_SHARED}\nshared",
     ):
         assert said in page, said
+
+
+@pytest.mark.parametrize("role", ["billing", "reader", "auditor:tenant", "dpo"])
+def test_the_search_of_every_page_leads_where_its_reader_may_go(tenant: TenantKit, role: str) -> None:
+    visitor = signed_in(tenant, role)
+    found = re.search(r'class="search-button" href="([^"]+)"', text_of(visitor.get("limits/")))
+    assert found and visitor.get(found[1]).status_code == 200

@@ -28,6 +28,7 @@ from apps.core.admin.lists import KeysetChangeList
 from apps.core.admin.roof import Roof, Trail
 from apps.core.admin.verbs import Verb
 from apps.core.ids import parse_id
+from apps.core.scope import PLATFORM_TENANT_ID
 
 LOG_LINES = 50
 
@@ -96,14 +97,19 @@ class PlatformAdmin(ModelAdmin):
         """Read what the columns need besides the rows themselves, for all rows at once. Extend with super()."""
         if self.tenant_column:
             labels = self.roof.tenant_labels({getattr(row, self.tenant_column) for row in rows})
+            opens = self.roof.opens(request, "tenants.tenant")
             for row in rows:
-                row.ig_tenant_label = labels.get(getattr(row, self.tenant_column), "")
+                key = getattr(row, self.tenant_column)
+                row.ig_tenant_label = labels.get(key, "")
+                row.ig_tenant_opens = opens and key != PLATFORM_TENANT_ID
 
     def tenant_label(self, obj: Any) -> shown.Shown:
         """The tenant that the row belongs to."""
         label = getattr(obj, "ig_tenant_label", "")
         key = getattr(obj, self.tenant_column)
-        return shown.Link(label, self.address_of("tenants.tenant", key)) if label else shown.Text(str(key), code=True)
+        if getattr(obj, "ig_tenant_opens", False) and label:
+            return shown.Link(label, self.address_of("tenants.tenant", key))
+        return shown.Text(label) if label else shown.Text(str(key), code=True)
 
     tenant_label.short_description = "tenant"  # type: ignore[attr-defined]
 

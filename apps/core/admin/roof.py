@@ -76,6 +76,9 @@ class Roof(Protocol):
     def require(self, request: HttpRequest, action: str) -> None:
         """Check that the caller may do `action` now. Raises Forbidden, StepUpRequired."""
 
+    def opens(self, request: HttpRequest, model: str) -> bool:
+        """Return whether the caller may open the pages of a model, by `app.model`; what they may not open is no link."""
+
     def tenant_labels(self, ids: Iterable[UUID]) -> Mapping[UUID, str]:
         """Return the slug of each of these tenants, and a word for the platform's own ledger."""
 
