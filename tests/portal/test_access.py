@@ -39,6 +39,7 @@ def test_an_admin_sees_what_was_refused_and_why(tenant: TenantKit) -> None:
     why = text_of(visitor.get(f"access/{named}/"))
     assert "graph.entity.write is not allowed for reader" in why
     assert "The present rules decide the same." in why
+    assert "create and update entities" in why
     assert visitor.get(f"access/{new_id()}/").status_code == 404
     assert visitor.get("access/?after=nonsense").status_code == 400
     assert visitor.get("access/?outcome=nonsense").status_code == 400

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.core.context import Context
 from apps.core.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from apps.core.ids import parse_id
+from apps.core.sockets import ACTIONS
 from apps.policy import selectors
 from apps.policy import services as policy
 from apps.policy.types import DecisionInfo, Outcome
@@ -136,6 +137,7 @@ def decision(request: HttpRequest, ctx: Context, decision_id: UUID) -> HttpRespo
         "portal/decision.html",
         {
             "entry": entry,
+            "about": ACTIONS.get(entry.action).about if entry.action in ACTIONS else "",
             "who": actors.names_of(ctx, {entry.actor}).get(entry.actor, entry.actor),
             "badge": LOOK[entry.outcome],
             "facts": facts,

@@ -17,7 +17,7 @@ from apps.identity import services as identity
 from apps.identity.types import Method
 from apps.portal import door, entrance, errors
 from apps.portal.account_forms import InviteForm, WelcomeForm
-from apps.portal.views.members import drawn, invite_choices
+from apps.portal.views.members import drawn, role_choices
 
 
 def _back(ctx: Context) -> HttpResponse:
@@ -30,7 +30,7 @@ def invite(request: HttpRequest, ctx: Context) -> HttpResponse:
     """Invite an address. Opened by GET it only leads back: on the way here a second factor was given."""
     if request.method == "GET":
         return _back(ctx)
-    form = InviteForm(request.POST, choices=invite_choices(ctx))
+    form = InviteForm(request.POST, choices=role_choices(ctx))
     if form.is_valid():
         try:
             identity.invite(ctx, email=form.cleaned_data["email"], roles=frozenset(form.cleaned_data["roles"]))

@@ -44,8 +44,8 @@ def members(request: HttpRequest, ctx: Context) -> HttpResponse:
     return drawn(request, ctx)
 
 
-def invite_choices(ctx: Context) -> list[tuple[str, str]]:
-    """Return the roles that the viewer may invite to."""
+def role_choices(ctx: Context) -> list[tuple[str, str]]:
+    """Return the roles that the viewer may give, each with what it is for."""
     mine = identity.grantable(ctx)
     return [(role.value, f"{role.value}: {ABOUT[role]}") for role in Role if role in mine]
 
@@ -81,7 +81,7 @@ def drawn(request: HttpRequest, ctx: Context, form: InviteForm | None = None) ->
             "slug": ctx.tenant_slug,
             "manage": manage.allow or manage.step_up,
             "fresh": manage.allow,
-            "form": form or InviteForm(choices=invite_choices(ctx)),
+            "form": form or InviteForm(choices=role_choices(ctx)),
             "invitations": [
                 (one, _invitation_state(ctx, one), names[one.invited_by], frozenset(one.roles) <= mine)
                 for one in waiting
@@ -108,14 +108,13 @@ def member(request: HttpRequest, ctx: Context, user_id: UUID) -> HttpResponse:
     mine = identity.grantable(ctx)
     manage = door.may(ctx, "identity.member.manage") and found.roles <= mine
     may_sessions = door.may(ctx, "identity.session.manage")
-    choices = [(role.value, role.value) for role in Role if role in mine]
     return render(
         request,
         "portal/member.html",
         {
             "member": found,
             "manage": manage,
-            "form": RolesForm(initial={"roles": sorted(found.roles)}, choices=choices),
+            "form": RolesForm(initial={"roles": sorted(found.roles)}, choices=role_choices(ctx)),
             "may_sessions": may_sessions,
             "attempts": attempts.lines(people.sign_ins_of_member(ctx, user_id)) if may_sessions else [],
             "crumbs": (Crumb("Members", reverse("portal:members", args=[ctx.tenant_slug])),),
