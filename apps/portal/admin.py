@@ -119,7 +119,7 @@ class ProposalAdmin(PlatformAdmin):
     list_matters = ("what", "state_mark")
     list_filter = (filters.choice("state", "state", [(s.value, s.value) for s in ProposalState]),)
     detail = (
-        ("Proposal", ("what", "tenant", "state_mark", "maker", "made_at", "expires_at")),
+        ("Proposal", ("what", "tenant", "why", "state_mark", "maker", "made_at", "expires_at")),
         ("Policy", ("verdict_rule", "verdict_reason", "verdict_revision")),
         ("Decision", ("decider", "decided_at", "outcome")),
     )
@@ -204,6 +204,11 @@ class ProposalAdmin(PlatformAdmin):
     def verdict_rule(self, obj: Proposal) -> str:
         """The rule of policy that let the maker ask for it."""
         return str(obj.verdict.get("rule", ""))
+
+    @admin.display(description="why")
+    def why(self, obj: Proposal) -> str:
+        """What the maker gave as the reason, for whoever decides."""
+        return " ".join(obj.answers.get("reason", ()))
 
     @admin.display(description="reason")
     def verdict_reason(self, obj: Proposal) -> str:

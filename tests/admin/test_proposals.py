@@ -66,6 +66,7 @@ def test_a_change_of_plan_waits_for_a_second_person_and_is_applied(kit: TenantKi
     assert plan_of(kit) == "starter" and not told(kit.info.id, "tenants.tenant.plan_changed")
     page = words_of(checker.get(answer["Location"]))
     assert "plan starter pro" in page and "Approve and apply" in page and row.verdict["rule"] in page
+    assert "they grew" in page, "whoever decides reads why it was asked for"
     assert "Approve and apply" not in words_of(maker.get(answer["Location"])), "not offered to the maker"
     assert decide(checker, row, "approve").status_code == 302
     assert plan_of(kit) == "pro"
