@@ -16,6 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from apps.core import problem
 from apps.core.errors import IgError, RateLimited
 from apps.core.ids import new_id
+from apps.core.sockets import ACTIONS
 from apps.portal import asking, csp
 
 PROGRAM_PATHS = ("/api/", "/graphql", "/scim/", "/ofrep/", "/otlp/", "/metrics", "/healthz", "/readyz")
@@ -131,7 +132,7 @@ def _answer(request: HttpRequest, trouble: Trouble, error: IgError | None = None
 def refusal(request: HttpRequest, error: IgError) -> HttpResponse:
     """Return the page for an expected refusal, in its own words where it has some."""
     known = TROUBLES.get(error.status, TROUBLES[400])
-    text = _sentence(error.message)
+    text = _sentence(_in_words(error))
     mend = _sentence(error.mend) if error.mend else known.mend
     wait_s = max(1, round(error.retry_after_s + 0.5)) if isinstance(error, RateLimited) else 0
     if wait_s:
@@ -149,6 +150,14 @@ def refusal(request: HttpRequest, error: IgError) -> HttpResponse:
     if wait_s:
         response["Retry-After"] = str(wait_s)
     return response
+
+
+def _in_words(error: IgError) -> str:
+    """Return the message of a refusal; one about an action says what the action is for, not what it is called."""
+    action = str(error.details.get("action", ""))
+    if error.status != 403 or action not in ACTIONS:
+        return error.message
+    return f"your role here does not let you {ACTIONS.get(action).about}"
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

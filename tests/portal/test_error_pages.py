@@ -97,6 +97,12 @@ def test_an_error_page_carries_the_request_id_and_the_strict_policy() -> None:
     )
 
 
+def test_a_refusal_says_what_was_refused_in_words(tenant: TenantKit) -> None:
+    page = said(signed_in(tenant, "reader").get("members/"))
+    assert "Your role here does not let you see members and their roles." in page
+    assert "identity.member.read" not in page and "Ask an owner or admin of the tenant" in page
+
+
 @pytest.mark.parametrize(
     "path",
     [
