@@ -26,9 +26,9 @@ class RecordAdmin(PlatformAdmin):
     empty = "Nothing was recorded that fits."
     tenant_column = "tenant_id"
     search_hint = "record id, or #number within a tenant"
-    list_display = ("record", "type", "tenant_label", "number", "chain_hash", "actor_label", "item_count", "at")
+    list_display = ("record", "type", "tenant_label", "number", "chain_hash", "actor_label", "at")
     list_matters = ("type", "number")
-    list_numeric = ("number", "item_count")
+    list_numeric = ("number",)
     list_filter = (
         filters.TenantFilter,
         filters.exact("type", "type", "such as tenants.tenant.created", within_tenant=True),

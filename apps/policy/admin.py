@@ -1,5 +1,6 @@
 """The log of decisions, fences and signals in the admin: to look at and to ask why."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -37,7 +38,7 @@ class DecisionAdmin(PlatformAdmin):
     tenant_column = "tenant_id"
     keyset = "-id"
     search_hint = "decision id or request id"
-    list_display = ("action", "verdict", "rule", "tenant_label", "actor", "at")
+    list_display = ("action", "verdict", "rule", "tenant_label", "actor_label", "at")
     list_matters = ("action", "verdict")
     list_filter = (
         filters.TenantFilter,
@@ -46,7 +47,7 @@ class DecisionAdmin(PlatformAdmin):
     )
     detail = (
         ("Decision", ("action", "verdict", "reason", "rule", "matched", "withheld")),
-        ("Asked by", ("tenant_label", "actor", "purpose", "seen")),
+        ("Asked by", ("tenant_label", "actor_label", "actor", "purpose", "seen")),
         ("Now", ("present",)),
         ("Trail", ("at", "revision", "request_id", "trace_id", "share", "id_copy")),
     )
@@ -56,6 +57,18 @@ class DecisionAdmin(PlatformAdmin):
         key = parse_id(term)
         by_id = rows.filter(pk=key) if key else rows.none()
         return by_id if key and by_id.exists() else rows.filter(request_id=term)
+
+    def prepare(self, request: HttpRequest, rows: Sequence[DecisionEntry]) -> None:
+        """Read who asked, for all rows at once."""
+        super().prepare(request, rows)
+        names = self.roof.actor_labels({row.actor for row in rows})
+        for row in rows:
+            row.__dict__["ig_actor"] = names.get(row.actor, row.actor)
+
+    @admin.display(description="who")
+    def actor_label(self, obj: DecisionEntry) -> str:
+        """Who asked, in words."""
+        return str(obj.__dict__["ig_actor"])
 
     @admin.display(description="outcome")
     def verdict(self, obj: DecisionEntry) -> shown.Mark:

@@ -32,7 +32,7 @@ QUERIES: dict[str, tuple[int, int]] = {
     "ledger.head": (3, 7),
     "ledger.record": (4, 3),
     "ledger.sequencer": (4, 4),
-    "policy.decisionentry": (2, 2),
+    "policy.decisionentry": (3, 3),
     "policy.fence": (2, 2),
     "policy.signalentry": (2, 2),
     "portal.proposal": (3, 3),
