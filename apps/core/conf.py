@@ -60,6 +60,12 @@ OPTIONS: tuple[Option, ...] = (
         "Events of a tenant that Neo4j may be behind and still answer its traversals; `0`: none",
         "0",
     ),
+    Option(
+        "IG_LIVE_BUFFER_MB",
+        "MiB of live updates that may wait, in one web process, for clients that do not read; beyond it they are left out and"
+        " the clients told so",
+        "64",
+    ),
     Option("OBJECT_STORE_URL", "Bucket: `file:`, `s3:`, `gs:` or `az:`", "file:var/objects", required=True),
     Option("PROMETHEUS_URL", "Prometheus to read measurements from"),
     Option("OTEL_EXPORTER_OTLP_ENDPOINT", "Collector that traces are sent to; unset: traces stay in the process"),
@@ -190,6 +196,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     for name in ("IG_FLAGS_GRACE_DAYS", "IG_FLAGS_STALE_DAYS"):
         if not values[name].isascii() or not values[name].isdigit() or len(values[name]) > 5:
             raise ConfigurationError(f"{name} must be a whole number of days")
+    buffer = values["IG_LIVE_BUFFER_MB"]
+    if not buffer.isascii() or not buffer.isdigit() or not 1 <= int(buffer[:6]) <= 65_536:
+        raise ConfigurationError("IG_LIVE_BUFFER_MB must be a whole number of MiB, 1 to 65536")
     if not values["IG_NEO4J_MAX_LAG"].isascii() or not values["IG_NEO4J_MAX_LAG"].isdigit():
         raise ConfigurationError("IG_NEO4J_MAX_LAG must be a whole number of events, 0 or more")
     return Settings(values)

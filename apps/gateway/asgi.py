@@ -11,9 +11,10 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from apps.core import conf, telemetry
-from apps.gateway import arrivals
+from apps.gateway import arrivals, measures
 from apps.gateway.engine import Engine
 from apps.gateway.graphql_http import GraphQLHttp
+from apps.gateway.realtime.batches import BUFFER
 from apps.gateway.schema import schema
 from apps.gateway.sdl import released_documents
 from apps.gateway.ws_app import GraphQLSocket
@@ -46,6 +47,8 @@ class Sockets:
 
     def __init__(self) -> None:
         self.graphql = GraphQLSocket(engine)
+        BUFFER.bound_bytes = int(conf.get()["IG_LIVE_BUFFER_MB"]) * 2**20
+        BUFFER.changed = measures.BUFFERED.set
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = arrivals.headers_of(scope)

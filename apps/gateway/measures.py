@@ -36,6 +36,9 @@ FANOUT_SECONDS = Histogram(
     "From numbering an event to handing it to the connections, in seconds",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30),
 )
+BUFFERED = Gauge(
+    "ig_ws_buffered_bytes", "Updates that wait for clients that do not read, in bytes", multiprocess_mode="livesum"
+)
 GAPS = Counter("ig_feed_gaps_total", "Gaps in a tenant's feed that were filled from PostgreSQL", ["cause"])
 FEEDS = Gauge("ig_feed_open", "Tenants' feeds that this process follows", multiprocess_mode="livesum")
 PUBLISHED = Counter("ig_feed_published_total", "Messages published to tenants' feeds")

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from apps.gateway.realtime.batches import Ready
+from apps.gateway.realtime.batches import BUFFER, Ready
 from apps.gateway.waiting import Gate
 
 MAX_MESSAGES = 20_000
@@ -45,6 +45,8 @@ class Outbox:
         if self._close is not None:
             return
         if len(self) >= self.max_messages or self.size + len(text) > self.max_bytes:
+            raise Overflow
+        if self._texts and isinstance(text, Ready) and BUFFER.is_full:
             raise Overflow
         if self._texts is None:
             self._texts = deque()

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
+from apps.gateway import ws_outbox
 from apps.gateway.asgi import engine
-from apps.gateway.realtime.batches import Batch, Flusher, Ready, frame_header
+from apps.gateway.realtime import batches
+from apps.gateway.realtime.batches import Batch, Buffer, Flusher, Ready, frame_header
 from apps.gateway.realtime.shapes import Seat
 from apps.gateway.realtime.wire import Cursor
 from apps.gateway.ws_app import Connection, Subscription
+from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import Close, CloseCode, Phase, SocketLimits
 from tests.gateway.test_seats import Listener, change
 
@@ -143,6 +146,34 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_share_the_bytes
     )
     subscription.push(big)
     assert wire.written == b""
+
+
+async def test_what_waits_is_bounded_for_the_process_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    buffer = Buffer(bound_bytes=50_000)
+    buffer.changed = told.append
+    monkeypatch.setattr(batches, "BUFFER", buffer)
+    monkeypatch.setattr(ws_outbox, "BUFFER", buffer)
+    dead = [Outbox() for _ in range(3)]
+    first = batch_of(1, 10, 500)
+    for outbox in dead:
+        outbox.put(Ready(first, b'"1"'))
+    once = buffer.used_bytes
+    assert once > sum(len(text) for _, text in first) and all(change.document is None for change, _ in first)
+    while not buffer.is_full:
+        dead[0].put(Ready(batch_of(1, 10, 500), b'"1"'))
+    with pytest.raises(Overflow):
+        dead[0].put(Ready(batch_of(1, 10, 500), b'"1"'))
+    with pytest.raises(Overflow):
+        dead[1].put(Ready(first, b'"1"'))
+    dead[1].put("a message of the protocol is none of it")
+    Outbox().put(Ready(batch_of(1, 10, 500), b'"1"'))  # who had nothing waiting has its window
+    assert dead[0].take() and not dead[1].closing
+    dead[0].close(1013, "too slow", at_once=True)
+    assert buffer.used_bytes == once, "two others wait for the first still"
+    for outbox in dead[1:]:
+        outbox.close(1013, "too slow", at_once=True)
+    assert buffer.used_bytes == 0 == told[-1]
 
 
 async def test_nothing_is_pushed_once_access_has_ended() -> None:

@@ -6,7 +6,8 @@ window differ between subscribers in nothing but the operation's id: they are ma
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from apps.gateway.realtime.wire import Change, Cursor
@@ -27,10 +28,39 @@ def frame_header(size: int) -> bytes:
     return bytes((_OPCODE, 127)) + size.to_bytes(8, "big")
 
 
+class Buffer:
+    """How many bytes wait in outboxes in this process, what many wait for counted once, and how many may.
+
+    The bound holds for what clients have waiting besides the first window of each: one window is always taken.
+    """
+
+    __slots__ = ("bound_bytes", "changed", "used_bytes")
+
+    def __init__(self, bound_bytes: int = 64 * 2**20) -> None:
+        self.bound_bytes, self.used_bytes = bound_bytes, 0
+        self.changed: Callable[[int], object] = lambda used_bytes: None
+
+    @property
+    def is_full(self) -> bool:
+        """True when no more should wait."""
+        return self.used_bytes >= self.bound_bytes
+
+    def add(self, size_bytes: int) -> None:
+        """So much more waits (less, where negative)."""
+        self.used_bytes += size_bytes
+        self.changed(self.used_bytes)
+
+
+BUFFER = Buffer()
+"""This process's."""
+
+_OVERHEAD_BYTES = 600  # of a change that waits, besides its text: the objects
+
+
 class Batch:
     """Some changes in order, with the results that a shape's members are told of them."""
 
-    __slots__ = ("_parts", "first", "last", "told")
+    __slots__ = ("_parts", "_waiting", "first", "last", "told")
 
     def __init__(self, told: Sequence[tuple[Change, str]]) -> None:
         """`told` has at least one change."""
@@ -38,6 +68,24 @@ class Batch:
         self.first: Cursor = told[0][0].cursor
         self.last: Cursor = told[-1][0].cursor
         self._parts: dict[int, list[bytes]] = {}
+        self._waiting = 0
+
+    def wait(self) -> None:
+        """It waits in one outbox more. The documents that it was made of are not needed for that."""
+        if not self._waiting:
+            self.told = [(replace(change, document=None), text) for change, text in self.told]
+            BUFFER.add(self._weight())
+        self._waiting += 1
+
+    def leave(self) -> None:
+        """It waits in one outbox less."""
+        self._waiting -= 1
+        if not self._waiting:
+            BUFFER.add(-self._weight())
+
+    def _weight(self) -> int:
+        """About how many bytes of memory it takes: each text as it is and as frames."""
+        return sum(2 * len(text) + _OVERHEAD_BYTES for _, text in self.told)
 
     def __len__(self) -> int:
         return len(self.told)
@@ -76,6 +124,11 @@ class Ready:
     def __init__(self, batch: Batch, id_: bytes) -> None:
         self.batch, self.id = batch, id_
         self._size = batch.size(id_)
+        batch.wait()
+
+    def __del__(self) -> None:
+        """However it came to its end, sent or not."""
+        self.batch.leave()
 
     def __len__(self) -> int:
         """How many bytes it will be."""
