@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -124,6 +125,21 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self.outbox.closing:
+                await self._part(send)
+
+    async def _part(self, send: SendMessage) -> None:
+        """Leave the close, and messages that were to be said before it, with the server: the client may read them yet."""
+        with suppress(Exception):  # it was said before, or nobody is there
+            async with asyncio.timeout(CLOSE_S):
+                while (item := self.outbox.take()) is not None:
+                    if isinstance(item, tuple):
+                        code, reason = item
+                        await send({"type": "websocket.close", "code": code, "reason": reason})
+                        return
+                    if isinstance(item, str) and self.frames is not None:
+                        payload = item.encode()
+                        self.frames.write(frame_header(len(payload)) + payload)
 
     # -- in and out -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from apps.gateway.waiting import Gate, Mailbox, clock
 
 EXTENSION = "ig.frames"
+LINGER_S = 30.0  # how long a client that did not read may still read why it was closed
 
 
 class Frames:
@@ -87,6 +88,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.ping_timer: Any = clock().later(
                 max(0.0, self.ping_interval - self.last_ping_rtt), self.send_keepalive_ping
             )
+
+    async def send(self, message: Any) -> None:
+        """Send as uvicorn does, but let a close not wait for a client that does not read: it lies behind what the client
+        has still to read, and when that is not read either, the connection is cut off."""
+        if message["type"] == "websocket.close" and not self.writable.is_set():
+            self.writable.set()
+            clock().later(LINGER_S, self.transport.abort)
+        await super().send(message)
 
     async def run_asgi(self) -> None:
         """Offer the extension and run the application."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from apps.gateway import ws_outbox
+from apps.gateway import ws_app, ws_outbox
 from apps.gateway.asgi import engine
 from apps.gateway.realtime import batches
 from apps.gateway.realtime.batches import Batch, Buffer, Flusher, Ready, frame_header
@@ -78,6 +78,12 @@ class Wire:
     def __init__(self) -> None:
         self.written, self.paused = b"", False
 
+    def forget_handshake(self) -> None:
+        """There was none."""
+
+    def on_shutdown(self, told: object) -> None:
+        """There is none."""
+
     async def drained(self) -> None:
         while self.paused:
             await asyncio.sleep(0.001)
@@ -87,7 +93,7 @@ class Wire:
 
 
 def connected(wire: Wire | None) -> tuple[Connection, Subscription]:
-    scope = {"extensions": {} if wire is None else {"ig.frames": wire}}
+    scope = {"subprotocols": ["graphql-transport-ws"], "extensions": {} if wire is None else {"ig.frames": wire}}
     connection = Connection(engine(), SocketLimits(), scope, {})
     connection.machine.phase = Phase.READY
     connection.machine.operations.add("1")
@@ -146,6 +152,32 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_share_the_bytes
     )
     subscription.push(big)
     assert wire.written == b""
+
+
+async def test_who_does_not_read_its_close_finds_it_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_app, "CLOSE_S", 0.01)
+    wire, sent = Wire(), []
+    connection, subscription = connected(wire)
+
+    async def receive() -> dict[str, str]:
+        await asyncio.Event().wait()
+        raise AssertionError("the client says nothing")
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    running = asyncio.create_task(connection.run(receive, send))
+    while not sent:
+        await asyncio.sleep(0.001)
+    connection.machine.phase = Phase.READY
+    connection.machine.operations.add("1")
+    wire.paused = True
+    subscription.push(batch_of(1, 2))
+    await asyncio.sleep(0.01)  # the writer waits for the client now
+    connection.outbox.close(1013, "too slow", at_once=True)
+    connection.outbox.close(1000, "later reasons do not count")
+    await asyncio.wait_for(running, 5)
+    assert sent[1:] == [{"type": "websocket.close", "code": 1013, "reason": "too slow"}]
 
 
 async def test_what_waits_is_bounded_for_the_process_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
