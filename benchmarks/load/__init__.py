@@ -48,9 +48,12 @@ class Subscribers:
         limit_s: float = 60.0,
         arrivals: Path | None = None,
         greet: Callable[[], None] = lambda: None,
+        topics: int = 0,
+        dead: int = 0,
     ) -> None:
         """Connect. With `events` to expect they subscribe, without they stay idle; the first `warm` are not timed.
 
+        With `topics` the text ######## of what they ask for is their number modulo it; the last `dead` do not read.
         `greet` is called over and over until each subscription has told what it sends: an update marked HELLO."""
         command = [str(program), "-p", str(target.port), "-u", target.path, "-n", str(connections)]
         command += ["-e", str(events), "-w", str(warm), "-t", str(limit_s)]
@@ -58,6 +61,10 @@ class Subscribers:
             command += ["-H", header]
         if events:
             command += ["-s", json.dumps(target.subscribe)]
+        if topics:
+            command += ["-T", str(topics)]
+        if dead:
+            command += ["-d", str(dead)]
         if arrivals is not None:
             command += ["-a", str(arrivals)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -1,7 +1,7 @@
 /* Many graphql-transport-ws subscribers in one process, for benchmarks: cc -O2 -o subscribers subscribers.c
  *
  *   subscribers -p PORT -u PATH -n CONNECTIONS [-H HEADER]... [-i INIT] [-s SUBSCRIBE] [-e EVENTS] [-w WARM] [-q QUIET_S]
- *               [-t LIMIT_S] [-a FILE]
+ *               [-t LIMIT_S] [-a FILE] [-T TOPICS] [-d DEAD]
  *
  * Connects to 127.0.0.1, sends connection_init with the JSON INIT, waits for all acknowledgements, subscribes with the
  * JSON payload SUBSCRIBE (none: stays idle), waits until each has had a text with ~t0~hello (none: a second), prints "READY" and
@@ -11,6 +11,10 @@
  * An event is a text frame that holds ~t<unix time in ns>~s<number>~ : its latency is the time of reading less that time,
  * its number tells loss and order. Numbers below WARM are counted, but their latency is not. With -a each measured event
  * is also written to FILE as two int64: its number, and when it was read (unix ns).
+ *
+ * With -T the text ######## in SUBSCRIBE becomes the connection's number modulo TOPICS, in eight digits. With -d the last
+ * DEAD connections read nothing once all stand, and are not counted; at the end they read what is there, for at most
+ * 40 s: how many were closed with a code is told.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -43,9 +47,10 @@ struct subscriber {
 };
 
 static struct subscriber *all;
-static int total, standing, acked, gone, close_code;
+static int total, standing, acked, gone, close_code, topics, dead, closed_dead;
 static int64_t received, measured, lost, disordered, errors, bytes, newest_ns;
 static int64_t warm;
+static int measuring = 1;
 static uint32_t *latency;
 static int64_t worst_us;
 static const char *init_payload, *subscribe_payload;
@@ -122,7 +127,7 @@ static void event(struct subscriber *one, const char *mark, int64_t at) {
         lost += number - one->last - 1;
         one->last = number;
     }
-    if (number < warm) return;
+    if (number < warm || !measuring) return;
     measured++;
     int64_t us = (at - sent) / 1000;
     if (us < 0) us = 0;
@@ -185,6 +190,7 @@ static const char *take(struct subscriber *one, const char *from, const char *en
         else if (opcode == 9) transmit(one, 10, payload, size);
         else if (opcode == 8) {
             if (size >= 2) close_code = head[used] << 8 | head[used + 1];
+            if (size >= 2 && one >= all + total - dead) closed_dead++;
             lose(one);
         }
         from = payload + size;
@@ -262,7 +268,7 @@ int main(int count, char **words) {
     char headers[4096] = "", request[8192];
     total = 1;
     init_payload = "{}";
-    while ((option = getopt(count, words, "p:u:n:H:i:s:e:w:q:t:a:")) != -1) switch (option) {
+    while ((option = getopt(count, words, "p:u:n:H:i:s:e:w:q:t:a:T:d:")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
         case 'n': total = atoi(optarg); break;
@@ -276,6 +282,8 @@ int main(int count, char **words) {
         case 'w': warm = atoll(optarg); break;
         case 'q': quiet_s = atof(optarg); break;
         case 't': limit_s = atof(optarg); break;
+        case 'T': topics = atoi(optarg); break;
+        case 'd': dead = atoi(optarg); break;
         case 'a':
             if (!(arrivals = fopen(optarg, "wb"))) fail(optarg);
             break;
@@ -306,27 +314,43 @@ int main(int count, char **words) {
         int used = snprintf(message, sizeof message,
                             "{\"id\":\"%08x-5b1e-4c3d-9a7f-%012x\",\"type\":\"subscribe\",\"payload\":%s}", i * 2654435761u, i,
                             subscribe_payload);
+        char *place = topics ? memmem(message, (size_t)used, "########", 8) : NULL;
+        if (place) {
+            char digits[16];
+            snprintf(digits, sizeof digits, "%08d", i % topics);
+            memcpy(place, digits, 8);
+        }
         transmit(&all[i], 1, message, (size_t)used);
         turn(poll, 0);
     }
     while (subscribe_payload && !ended && standing + gone < total && now_ns() < until) turn(poll, 20);
     for (int64_t settle = now_ns() + 1000000000; !subscribe_payload && now_ns() < settle;) turn(poll, 20);
+    for (int i = total - dead; i < total; i++) epoll_ctl(poll, EPOLL_CTL_DEL, all[i].socket, NULL);
     printf("READY\n");
     fflush(stdout);
+    int living = total - dead;
     while (!ended && gone < total && now_ns() < until) {
         turn(poll, 50);
-        if (expected && received >= expected * total) break;
+        if (expected && received >= expected * living) break;
         if (newest_ns && now_ns() - newest_ns > (int64_t)(quiet_s * 1e9)) break;
     }
+    int64_t counted = received, missed = lost;
+    for (int i = total - dead; i < total; i++) {
+        struct epoll_event interest = {.events = EPOLLIN, .data.ptr = &all[i]};
+        if (all[i].stage != GONE) epoll_ctl(poll, EPOLL_CTL_ADD, all[i].socket, &interest);
+    }
+    measuring = 0;
+    int were = gone;
+    for (int64_t stop_at = now_ns() + 40000000000; dead && gone < were + dead && now_ns() < stop_at;) turn(poll, 50);
     if (arrivals && fclose(arrivals)) fail("arrivals");
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     printf("{\"acked\":%d,\"ack_s\":%.3f,\"received\":%ld,\"measured\":%ld,\"missing\":%ld,\"gaps\":%ld,\"disordered\":%ld,"
            "\"p50_ms\":%.3f,\"p95_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"gone\":%d,\"close_code\":%d,\"errors\":%ld,"
-           "\"first_error\":\"%s\",\"mbytes\":%.1f,\"client_cpu_s\":%.3f}\n",
-           acked, ack_s, received, measured, expected * total - received, lost, disordered, percentile_ms(.5),
+           "\"first_error\":\"%s\",\"closed_dead\":%d,\"mbytes\":%.1f,\"client_cpu_s\":%.3f}\n",
+           acked, ack_s, counted, measured, expected * living - counted, missed, disordered, percentile_ms(.5),
            percentile_ms(.95), percentile_ms(.99), (double)worst_us / 1e3, gone, close_code, errors, first_error,
-           (double)bytes / 1e6,
+           closed_dead, (double)bytes / 1e6,
            (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
     return 0;
 }

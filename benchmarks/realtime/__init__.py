@@ -1,0 +1,1 @@
+"""Live updates beside the seed's design: `python -m benchmarks.realtime`."""
