@@ -33,7 +33,7 @@ DELIVERIES = Counter("ig_ws_deliveries_total", "Updates handed to a connection",
 DROPPED = Counter("ig_ws_dropped_total", "Updates not delivered because the connection was closed as too slow")
 FANOUT_SECONDS = Histogram(
     "ig_ws_fanout_seconds",
-    "From numbering an event to handing it to the connections, in seconds",
+    "From numbering an event to handing it to the connections, the oldest of each window, in seconds",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30),
 )
 BUFFERED = Gauge(

@@ -70,7 +70,6 @@ class Ruling:
 class _Held:
     """One engine and what it answered, in one process."""
 
-    pid: int
     engine: Engine
     rulings: dict[Hashable, Ruling] = field(default_factory=dict)
     decisions: dict[Hashable, Decision] = field(default_factory=dict)
@@ -81,6 +80,7 @@ class _Held:
 
 _lock = threading.Lock()
 _held: list[_Held] = []
+os.register_at_fork(after_in_child=_held.clear)  # to ask for the process's number each time costs more than the answer
 NO_ACTION = ""
 MACHINES = frozenset({"key", "service"})
 
@@ -91,19 +91,20 @@ def _names(names: Iterable[str]) -> list[str]:
 
 def _current() -> _Held:
     """Return this process's engine, compiled on first use (a forked process compiles its own)."""
-    if _held and _held[0].pid == os.getpid():
+    try:
         return _held[0]
-    with _lock:
-        if not _held or _held[0].pid != os.getpid():
-            _held[:] = [_Held(os.getpid(), Engine(packs.shipped()))]
-        return _held[0]
+    except IndexError:
+        with _lock:
+            if not _held:
+                _held[:] = [_Held(Engine(packs.shipped()))]
+            return _held[0]
 
 
 def use(pack: packs.Pack) -> None:
     """Decide by this pack from now on; what was kept is forgotten. Raises PolicyFault and keeps the present one."""
     engine = Engine(pack)
     with _lock:
-        _held[:] = [_Held(os.getpid(), engine)]
+        _held[:] = [_Held(engine)]
 
 
 def revision() -> str:

@@ -15,8 +15,9 @@ from apps.gateway.call import Call
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.realtime.batches import Batch
 from apps.gateway.realtime.selections import Write, compiled
-from apps.gateway.realtime.wire import Change, Cursor, age_s
+from apps.gateway.realtime.wire import Change, Cursor
 from apps.gateway.shown import Viewer
+from apps.gateway.tallies import ages, tally
 from apps.policy import services as policy
 from apps.policy.selectors import visibility
 from apps.policy.types import Tags, Treatment
@@ -25,6 +26,7 @@ log = get_logger(__name__)
 
 Wants = Callable[[Change], bool]
 MAX_HELD = 5_000
+WRITTEN = measures.OPERATIONS.labels("subscription", "OK")
 
 
 class Member(Protocol):
@@ -191,6 +193,5 @@ class Shape:
                 log.error("updates cannot be handed on", shape=self.source.field, exc_info=error)
                 seat.member.broken()
         if self._write is not None:  # else the engine counts
-            measures.OPERATIONS.labels("subscription", "OK").inc(len(batch))
-        for change, _ in batch:
-            measures.FANOUT_SECONDS.observe(age_s(change))
+            tally(WRITTEN).inc(len(batch))
+        ages(measures.FANOUT_SECONDS).note(batch.told[0][0])

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from apps.core.telemetry import get_logger
 from apps.gateway import store
+from apps.gateway.realtime.batches import WINDOW_S
 from apps.gateway.realtime.feed import Feed
 from apps.gateway.realtime.wire import topic
 from apps.gateway.waiting import Gate
@@ -18,6 +19,7 @@ from apps.gateway.waiting import Gate
 log = get_logger(__name__)
 
 QUIET_S = 20.0  # with no message for so long, ask Redis whether it is still there; twice as long: it is not
+MUCH_BYTES = 64 * 1024  # of one reading: more waits, perhaps
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 
 
@@ -41,8 +43,14 @@ class Line(asyncio.Protocol):
             self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub says one word
 
     def data_received(self, data: bytes) -> None:
-        """Hand on each message that is whole."""
+        """Hand on each message that is whole; then read nothing for a window, in which nothing would be sent anyway.
+
+        So messages are read some at a time, where they come faster than windows end.
+        """
         self._heard_at = self._loop.time()
+        if len(data) < MUCH_BYTES:
+            self._transport.pause_reading()
+            self._loop.call_later(WINDOW_S, self._go_on)
         self._reader.feed(data)
         try:
             while (message := self._reader.gets()) is not False:
@@ -53,6 +61,10 @@ class Line(asyncio.Protocol):
         except (hiredis.ProtocolError, hiredis.ReplyError) as error:
             self.error = str(error)
             self._transport.abort()
+
+    def _go_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
