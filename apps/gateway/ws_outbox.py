@@ -7,7 +7,7 @@ from apps.gateway.realtime.batches import BUFFER, Ready
 from apps.gateway.waiting import Gate
 
 MAX_MESSAGES = 20_000
-MAX_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 
 
 class Overflow(Exception):

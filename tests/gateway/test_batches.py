@@ -192,15 +192,17 @@ async def test_what_waits_is_bounded_for_the_process_and_counted_once(monkeypatc
         outbox.put(Ready(first, b'"1"'))
     once = buffer.used_bytes
     assert once > sum(len(text) for _, text in first) and all(change.document is None for change, _ in first)
-    while not buffer.is_full:
-        dead[0].put(Ready(batch_of(1, 10, 500), b'"1"'))
+    enough = [Ready(batch_of(1, 10, 500), b'"1"') for _ in range(9)]
     with pytest.raises(Overflow):
-        dead[0].put(Ready(batch_of(1, 10, 500), b'"1"'))
+        for ready in enough:
+            dead[0].put(ready)
+    assert buffer.is_full and buffer.used_bytes == 10 * once
     with pytest.raises(Overflow):
         dead[1].put(Ready(first, b'"1"'))
     dead[1].put("a message of the protocol is none of it")
     Outbox().put(Ready(batch_of(1, 10, 500), b'"1"'))  # who had nothing waiting has its window
     assert dead[0].take() and not dead[1].closing
+    del enough, ready
     dead[0].close(1013, "too slow", at_once=True)
     assert buffer.used_bytes == once, "two others wait for the first still"
     for outbox in dead[1:]:

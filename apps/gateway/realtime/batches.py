@@ -60,7 +60,7 @@ _OVERHEAD_BYTES = 600  # of a change that waits, besides its text: the objects
 class Batch:
     """Some changes in order, with the results that a shape's members are told of them."""
 
-    __slots__ = ("_parts", "_waiting", "first", "last", "told")
+    __slots__ = ("_buffer", "_parts", "_waiting", "first", "last", "told")
 
     def __init__(self, told: Sequence[tuple[Change, str]]) -> None:
         """`told` has at least one change."""
@@ -69,23 +69,28 @@ class Batch:
         self.last: Cursor = told[-1][0].cursor
         self._parts: dict[int, list[bytes]] = {}
         self._waiting = 0
+        self._buffer = BUFFER
 
     def wait(self) -> None:
         """It waits in one outbox more. The documents that it was made of are not needed for that."""
         if not self._waiting:
             self.told = [(replace(change, document=None), text) for change, text in self.told]
-            BUFFER.add(self._weight())
+            self._buffer.add(self._weight())
         self._waiting += 1
 
     def leave(self) -> None:
         """It waits in one outbox less."""
         self._waiting -= 1
         if not self._waiting:
-            BUFFER.add(-self._weight())
+            self._buffer.add(-self._weight())
 
     def _weight(self) -> int:
-        """About how many bytes of memory it takes: each text as it is and as frames."""
-        return sum(2 * len(text) + _OVERHEAD_BYTES for _, text in self.told)
+        """About how many bytes of memory it takes."""
+        return sum(len(text) + _OVERHEAD_BYTES for _, text in self.told)
+
+    def forget_frames(self) -> None:
+        """All who read were sent theirs. For those who come to it later frames are made anew."""
+        self._parts.clear()
 
     def __len__(self) -> int:
         return len(self.told)

@@ -194,4 +194,5 @@ class Shape:
                 seat.member.broken()
         if self._write is not None:  # else the engine counts
             tally(WRITTEN).inc(len(batch))
+        batch.forget_frames()
         ages(measures.FANOUT_SECONDS).note(batch.told[0][0])
