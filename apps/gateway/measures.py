@@ -30,7 +30,10 @@ SOCKETS = Gauge("ig_ws_connections", "Open websocket connections", multiprocess_
 SOCKET_CLOSES = Counter("ig_ws_closes_total", "Websocket connections closed by the server, by code", ["code"])
 SUBSCRIPTIONS = Gauge("ig_ws_subscriptions", "Open subscriptions", ["field"], multiprocess_mode="livesum")
 DELIVERIES = Counter("ig_ws_deliveries_total", "Updates handed to a connection", ["field"])
-DROPPED = Counter("ig_ws_dropped_total", "Updates not delivered because the connection was closed as too slow")
+DROPPED = Counter("ig_ws_dropped_total", "Updates left out, and said to be, because the client reads too slowly")
+DISCONTINUITIES = Counter(
+    "ig_ws_discontinuities_total", "Times that clients were told what they miss, by cause", ["reason"]
+)
 FANOUT_SECONDS = Histogram(
     "ig_ws_fanout_seconds",
     "From numbering an event to handing it to the connections, the oldest of each window, in seconds",

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from apps.gateway.realtime.shapes import Shape, Source, shape_key
 from apps.gateway.realtime.wire import Change
 from apps.gateway.tallies import tally
 from apps.gateway.waiting import Alarm, clock
+from apps.gateway.ws_arrears import SLOW_S, Arrears
 from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import (
     SUBPROTOCOL,
@@ -85,6 +87,7 @@ class Connection:
         self.engine = engine
         self.machine = Machine(limits)
         self.outbox = Outbox(woken=self._flow)
+        self.arrears: Arrears | None = None
         self.arrival = arrivals.of_http(scope, headers)
         self.ctx = NOBODY
         self.frames: Frames | None = (scope.get("extensions") or {}).get(EXTENSION)
@@ -159,7 +162,8 @@ class Connection:
             return
         if self._writer is None:
             self._writer = asyncio.create_task(self._write(self._send))
-        if self.outbox.closing and self._last_moment is None:
+        if self.outbox.code is not None and self._last_moment is None:
+            measures.SOCKET_CLOSES.labels(str(self.outbox.code)).inc()
             self._last_moment = clock().later(CLOSE_S, self._end)
 
     async def _write(self, send: SendMessage) -> None:
@@ -167,15 +171,19 @@ class Connection:
             while (item := self.outbox.take()) is not None:
                 if isinstance(item, tuple):
                     code, reason = item
-                    measures.SOCKET_CLOSES.labels(str(code)).inc()
                     await send({"type": "websocket.close", "code": code, "reason": reason})
                     self._end()
                     return
+                if self.arrears is not None and self.outbox.has_room:
+                    self._settle(self.arrears)
                 if isinstance(item, str):
                     await send({"type": "websocket.send", "text": item})
                 elif self.frames is not None:
                     await self.frames.drained()
                     self.frames.write(item.frames())
+                else:
+                    for text in item.texts():
+                        await send({"type": "websocket.send", "text": text})
         except Exception as error:  # noqa: BLE001  whatever a server raises when its client is gone
             log.debug("a client went away while it was sent to", error=type(error).__name__)
             self._end()
@@ -221,6 +229,8 @@ class Connection:
                     self._tasks[id_] = task
                     task.add_done_callback(lambda done, id_=id_: self._forget(id_, done))  # type: ignore[misc]
                 case Stop(id_):
+                    if self.arrears is not None:
+                        self.arrears.forget(orjson.dumps(id_))
                     task_to_stop = self._tasks.pop(id_, None)
                     if task_to_stop is not None:
                         task_to_stop.cancel()
@@ -229,31 +239,66 @@ class Connection:
         if self._tasks.get(id_) is task:
             del self._tasks[id_]
 
-    def push(self, batch: Batch, id_: bytes, prefix: str) -> None:
-        """Send a window's updates of an operation: at once where nothing waits and the client reads, else in order."""
-        frames = self.frames
-        if frames is None:
-            for _, payload in batch:
-                self.send(f"{prefix}{payload}}}")
-        elif self.outbox.idle and not frames.paused:
-            frames.write(batch.frames(id_))
-        else:
-            self.send(Ready(batch, id_))
+    def push(self, batch: Batch, id_: bytes) -> bool:
+        """Send a window's updates of an operation: at once where nothing waits and the client reads, else in order.
 
-    def send(self, text: str | Ready) -> None:
-        """Send a text or frames, at once where nothing waits; a client that has not read for too long is cut off."""
-        if isinstance(text, str) and self.frames is not None and self.outbox.idle and not self.frames.paused:
+        Returns False when they were left out, because the client has not read for too long; it will be told so.
+        """
+        frames = self.frames
+        if self.arrears is not None and id_ in self.arrears.gaps:
+            self.arrears.leave_out(id_, batch)
+            return False
+        if frames is not None and self.outbox.idle and not frames.paused:
+            frames.write(batch.frames(id_))
+            return True
+        try:
+            self.outbox.put(Ready(batch, id_))
+        except Overflow:
+            self._leave_out(id_, batch)
+            return False
+        return True
+
+    def send(self, text: str) -> None:
+        """Send a message of the protocol, at once where nothing waits; a client that has not read for too long is cut off."""
+        if self.frames is not None and self.outbox.idle and not self.frames.paused:
             payload = text.encode()
             self.frames.write(frame_header(len(payload)) + payload)
             return
         try:
             self.outbox.put(text)
         except Overflow:
-            measures.DROPPED.inc(self.outbox.updates + (1 if isinstance(text, str) else len(text.batch)))
-            self.outbox.close(
-                CloseCode.TRY_AGAIN_LATER, "Too slow: resume with since = the last eventId received", at_once=True
-            )
-            self.perform([e for e in self.machine.shut(CloseCode.TRY_AGAIN_LATER, "Too slow") if isinstance(e, Stop)])
+            self._too_slow()
+
+    def _leave_out(self, id_: bytes, batch: Batch) -> None:
+        """Leave updates out for which there is no room, and give the client a while to catch up."""
+        if self.arrears is None:
+            self.arrears = Arrears()
+        if not self.arrears.leave_out(id_, batch):
+            return
+        if self.arrears.too_often:
+            self._too_slow()
+        else:
+            clock().later(SLOW_S, partial(self._still_behind, self.arrears.episode))
+
+    def _still_behind(self, episode: int) -> None:
+        """Close the connection of a client that has not caught up in time."""
+        if self.arrears is not None and self.arrears.gaps and self.arrears.episode == episode:
+            self._too_slow()
+
+    def _settle(self, arrears: Arrears) -> None:
+        """The client reads again: tell it what it misses, and the newest."""
+        with suppress(Overflow):  # then the rest is told when there is room again
+            for text in arrears.settle():
+                self.outbox.put(text)
+
+    def _too_slow(self) -> None:
+        """Say what is missing in place of all that waits, and close."""
+        arrears = self.arrears or Arrears()
+        with suppress(Overflow):  # the close says it all the same
+            for text in arrears.last_words(self.outbox.abandon()):
+                self.outbox.put(text)
+        self.outbox.close(CloseCode.TRY_AGAIN_LATER, "Too slow: resume with since = the last eventId received")
+        self.perform([e for e in self.machine.shut(CloseCode.TRY_AGAIN_LATER, "Too slow") if isinstance(e, Stop)])
 
     # -- who ------------------------------------------------------------------------------------------------------
 
@@ -376,24 +421,20 @@ class Connection:
 class Subscription:
     """One subscription of a connection, as the hub sees it."""
 
-    __slots__ = ("connection", "count", "id", "id_json", "prefix")
+    __slots__ = ("connection", "count", "id", "id_json")
 
     def __init__(self, connection: Connection, id_: str, field: str) -> None:
         self.connection, self.id = connection, id_
         self.id_json = orjson.dumps(id_)
-        self.prefix = f'{{"id":{self.id_json.decode()},"type":"next","payload":'
         self.count = tally(measures.DELIVERIES.labels(field))
 
     def offer(self, change: Change, payload: str) -> None:
         """Send an update to the client, unless the operation has ended."""
-        if self.id in self.connection.machine.operations:
-            self.connection.send(f"{self.prefix}{payload}}}")
-            self.count.inc()
+        self.push(Batch([(change, payload)]))
 
     def push(self, batch: Batch) -> None:
         """Send the updates of a window to the client, unless the operation has ended."""
-        if self.id in self.connection.machine.operations:
-            self.connection.push(batch, self.id_json, self.prefix)
+        if self.id in self.connection.machine.operations and self.connection.push(batch, self.id_json):
             self.count.inc(len(batch))
 
     async def room(self) -> None:

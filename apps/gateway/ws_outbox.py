@@ -1,4 +1,4 @@
-"""What waits to be sent on one connection, bounded: a client that does not read is cut off, never waited for."""
+"""What waits to be sent on one connection, bounded: a client that does not read is never waited for."""
 
 from collections import deque
 from collections.abc import Callable
@@ -41,10 +41,11 @@ class Outbox:
         return len(self._texts) if self._texts else 0
 
     def put(self, text: str | Ready) -> None:
-        """Add a text, or frames. Raises Overflow when there is no room; after a close nothing is added."""
+        """Add a text, or frames. Raises Overflow when something waits and there is no room for more; after a close
+        nothing is added."""
         if self._close is not None:
             return
-        if len(self) >= self.max_messages or self.size + len(text) > self.max_bytes:
+        if self._texts and (len(self._texts) >= self.max_messages or self.size + len(text) > self.max_bytes):
             raise Overflow
         if self._texts and isinstance(text, Ready) and BUFFER.is_full:
             raise Overflow
@@ -52,7 +53,7 @@ class Outbox:
             self._texts = deque()
         self._texts.append(text)
         self.size += len(text)
-        if not self._has_room():
+        if not self.has_room:
             self._drained.clear()
         if self._woken is not None:
             self._woken()
@@ -62,13 +63,21 @@ class Outbox:
         if self._close is None:
             self._close = (code, reason)
         if at_once:
-            self._texts = None
-            self.size = 0
-            self._drained.set()
+            self.abandon()
         if self._woken is not None:
             self._woken()
 
-    def _has_room(self) -> bool:
+    def abandon(self) -> list[Ready]:
+        """Forget what waits; return the updates among it."""
+        updates = [each for each in self._texts or () if isinstance(each, Ready)]
+        self._texts = None
+        self.size = 0
+        self._drained.set()
+        return updates
+
+    @property
+    def has_room(self) -> bool:
+        """True while at most half of it is used."""
         return len(self) * 2 < self.max_messages and self.size * 2 < self.max_bytes
 
     async def room(self) -> None:
@@ -81,14 +90,14 @@ class Outbox:
         return not self._taken and self._texts is None and self._close is None
 
     @property
-    def updates(self) -> int:
-        """How many messages wait."""
-        return sum(1 if isinstance(each, str) else len(each.batch) for each in self._texts or ())
-
-    @property
     def closing(self) -> bool:
         """True once a close waits."""
         return self._close is not None
+
+    @property
+    def code(self) -> int | None:
+        """The code of the close that waits or was sent, if any."""
+        return None if self._close is None else self._close[0]
 
     def take(self) -> str | Ready | tuple[int, str] | None:
         """Return the next text or frames, the close once all are out, or None when there is nothing.
@@ -103,6 +112,6 @@ class Outbox:
             self._texts = None
         self._taken = True
         self.size -= len(text)
-        if self._has_room():
+        if self.has_room:
             self._drained.set()
         return text

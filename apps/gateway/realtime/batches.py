@@ -143,6 +143,12 @@ class Ready:
         """Return the websocket frames."""
         return self.batch.frames(self.id)
 
+    def texts(self) -> Iterator[str]:
+        """Yield the messages, for a server that takes no frames."""
+        id_ = self.id.decode()
+        for _, payload in self.batch:
+            yield f'{{"id":{id_},"type":"next","payload":{payload}}}'
+
 
 class Flushes(Protocol):
     """What waits for the end of a window."""
