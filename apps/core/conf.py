@@ -83,6 +83,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("SLACK_WEBHOOK_URL", "Address that alerts are posted to", secret=True),
     Option("IG_PERSISTED_ONLY", "`1`: only safelisted GraphQL documents run", "0"),
     Option("IG_ALLOWED_ORIGINS", "Origins, comma-separated, besides our own that may open the websocket"),
+    Option(
+        "IG_DRAIN_S",
+        "Seconds over which live connections are told to come back when a web process ends; less than the time it has to end",
+        "2",
+    ),
     Option("IG_ALLOWED_HOSTS", "Host names, comma-separated, besides the one in IG_BASE_URL"),
     Option("IG_TRUSTED_PROXIES", "Addresses, comma-separated, whose X-Forwarded-* headers are believed"),
     Option(
@@ -199,6 +204,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     buffer = values["IG_LIVE_BUFFER_MB"]
     if not buffer.isascii() or not buffer.isdigit() or not 1 <= int(buffer[:6]) <= 65_536:
         raise ConfigurationError("IG_LIVE_BUFFER_MB must be a whole number of MiB, 1 to 65536")
+    drain = values["IG_DRAIN_S"]
+    if not drain.isascii() or not drain.isdigit() or int(drain[:5]) > 3_600:
+        raise ConfigurationError("IG_DRAIN_S must be a whole number of seconds, 0 to 3600")
     if not values["IG_NEO4J_MAX_LAG"].isascii() or not values["IG_NEO4J_MAX_LAG"].isdigit():
         raise ConfigurationError("IG_NEO4J_MAX_LAG must be a whole number of events, 0 or more")
     return Settings(values)

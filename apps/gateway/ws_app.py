@@ -1,6 +1,7 @@
 """GraphQL over websocket as an ASGI application: one connection's machine, its operations, its caller."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from apps.core import conf
 from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, IgError, Unauthenticated, Unavailable
 from apps.core.telemetry import get_logger, tracer
@@ -48,8 +50,10 @@ tracing = tracer(__name__)
 REVALIDATE_S = 30.0  # keys and sessions also end by time, which no record tells
 PATIENCE_S = 30.0  # how long a replay waits for a client that does not read
 CLOSE_S = 5.0  # how long a client that does not read may hold up its own close
+LEAVE_S = 0.25  # how long to wait for operations that run before a farewell, at a time
 SERVICE_RESTART = 1012
 NOBODY = Context()
+_chance = random.Random()  # noqa: S311  spreads what would else happen at once
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 SendMessage = Callable[[dict[str, Any]], Awaitable[None]]
@@ -100,6 +104,7 @@ class Connection:
         self._writer: asyncio.Task[None] | None = None
         self._alarm: Alarm | None = None
         self._last_moment: Alarm | None = None
+        self._executing = 0
 
     async def run(self, receive: Receive, send: SendMessage) -> None:
         """Serve the connection until either side ends it. Of an idle connection this is the only task."""
@@ -107,6 +112,7 @@ class Connection:
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         if self.frames is not None:
             self.frames.forget_handshake()
+            self.frames.on_shutdown(self.take_leave)
         self._send, self._reader = send, asyncio.current_task()
         self.perform(self.machine.offered(self._offered))
         self._alarm = clock().later(self.machine.limits.init_timeout_s, self._init_due)
@@ -354,6 +360,20 @@ class Connection:
         """An update could not be made: have the client come back and resume."""
         self._cut(int(CloseCode.INTERNAL), "An update could not be made: resume with since")
 
+    def take_leave(self) -> None:
+        """The process ends: have the client come back, each at another moment."""
+        spread_s = float(conf.get()["IG_DRAIN_S"])
+        clock().later(spread_s * _chance.random(), partial(self._leave, time.monotonic() + spread_s, spread_s))
+
+    def _leave(self, latest: float, spread_s: float) -> None:
+        """Close after what waits to be sent; give operations that run until `latest` to be answered."""
+        if self._executing and time.monotonic() < latest:
+            clock().later(LEAVE_S, partial(self._leave, latest, spread_s))
+            return
+        reason = f"Server restarts: come back; retry-after-ms={_chance.randint(0, int(spread_s * 1_000))}"
+        self.outbox.close(SERVICE_RESTART, reason)
+        self.perform([e for e in self.machine.shut(CloseCode.GOING_AWAY, reason) if isinstance(e, Stop)])
+
     def _cut(self, code: int, reason: str) -> None:
         """End the connection now; what waits to be sent is not sent any more."""
         self.outbox.close(code, reason, at_once=True)
@@ -371,12 +391,7 @@ class Connection:
             elif is_subscription(prepared.operation):
                 await self._subscription(id_, prepared)
             else:
-                outcome = await self.engine.execute(prepared, Call.of(self.ctx, "ws"))
-                if outcome.ran:
-                    self.perform(self.machine.next(id_, outcome.payload()))
-                    self.perform(self.machine.completed(id_))
-                else:
-                    self.perform(self.machine.failed(id_, outcome.errors))
+                await self._execute(id_, prepared)
         except BadRequest as bad:
             self.perform(self.machine.failed(id_, [{"message": bad.message, "extensions": {"code": "BAD_USER_INPUT"}}]))
         except IgError as error:
@@ -396,6 +411,19 @@ class Connection:
                     ],
                 )
             )
+
+    async def _execute(self, id_: str, prepared: Prepared) -> None:
+        """Run a query or mutation and answer it."""
+        self._executing += 1
+        try:
+            outcome = await self.engine.execute(prepared, Call.of(self.ctx, "ws"))
+        finally:
+            self._executing -= 1
+        if outcome.ran:
+            self.perform(self.machine.next(id_, outcome.payload()))
+            self.perform(self.machine.completed(id_))
+        else:
+            self.perform(self.machine.failed(id_, outcome.errors))
 
     async def _subscription(self, id_: str, prepared: Prepared) -> None:
         with tracing.start_as_current_span("graphql subscribe", attributes={"graphql.operation.name": prepared.name}):

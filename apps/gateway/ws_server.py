@@ -5,6 +5,7 @@ Everything else is uvicorn's own, in less memory: an idle connection is the comm
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -56,6 +57,10 @@ class Frames:
             frames = frames[sent:]
         transport.write(frames)
 
+    def on_shutdown(self, farewell: Callable[[], None]) -> None:
+        """Have `farewell` called when the process is told to end; the application then closes the connection itself."""
+        self._protocol.farewell = farewell
+
     def forget_handshake(self) -> None:
         """Let go of the request and its headers: the application has read what it wants of them."""
         protocol = self._protocol
@@ -74,13 +79,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         *("handshake_complete", "handshake_initiated", "initial_response", "last_ping_rtt", "logger", "loop"),
         *("pending_ping_payload", "ping_interval", "ping_sent_at", "ping_timeout", "ping_timer", "pong_timer", "queue"),
         *("read_paused", "request", "response", "root_path", "scheme", "scope", "server", "tasks", "transport"),
-        "writable",
+        *("writable", "farewell"),
     )
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.queue: Any = Mailbox()
         self.writable: Any = Gate(is_open=True)
+        self.farewell: Callable[[], None] | None = None
 
     def schedule_ping(self) -> None:
         """Send the next ping in time, by the clock of all connections."""
@@ -96,6 +102,13 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.writable.set()
             clock().later(LINGER_S, self.transport.abort)
         await super().send(message)
+
+    def shutdown(self) -> None:
+        """The process ends: let the application say so to its client, in its own time, or end the connection now."""
+        if self.farewell is None or not self.handshake_complete or self.close_sent:
+            super().shutdown()
+        else:
+            self.farewell()
 
     async def run_asgi(self) -> None:
         """Offer the extension and run the application."""

@@ -49,6 +49,9 @@ def test_production_needs_what_it_needs(name: str) -> None:
         ("IG_METRICS_FROM", "10.0.0.0/8,nonsense"),
         ("IG_LOG_FORMAT", "xml"),
         ("IG_LOG_LEVEL", "LOUD"),
+        ("IG_DRAIN_S", "-1"),
+        ("IG_DRAIN_S", "1.5"),
+        ("IG_DRAIN_S", "99999999"),
     ],
 )
 def test_dangerous_or_unknown_values_are_refused(name: str, value: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from apps.core import conf
+from apps.gateway.ws_app import CLOSE_S
 from intelgraph.embedded.specs import WEB_OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,10 @@ def test_web_starts_as_it_does_everywhere() -> None:
     assert [word for word in WEB_OPTIONS if word not in words] == [w for w in WEB_OPTIONS if w in its_own - {*words}]
     graceful = int(words[words.index("--timeout-graceful-shutdown") + 1])
     assert SCHEMA["properties"]["web"]["properties"]["terminationGracePeriodSeconds"]["minimum"] >= graceful + 10
+    # Live connections are told to come back, and have read it, before the server cuts them off.
+    assert int(VALUES["settings"]["IG_DRAIN_S"]) + CLOSE_S < graceful
+    own = int(WEB_OPTIONS[WEB_OPTIONS.index("--timeout-graceful-shutdown") + 1])
+    assert int(OPTIONS["IG_DRAIN_S"].default) < own
 
 
 @pytest.mark.parametrize("values", [None, "plain-values.yaml"])
