@@ -13,10 +13,11 @@ import redis
 from django.conf import settings
 
 from apps.bus.types import Delivered
+from apps.core.scope import PLATFORM_TENANT_ID
 from apps.core.sockets import SUBSCRIBERS
 from apps.core.telemetry import get_logger
 from apps.gateway import measures
-from apps.gateway.realtime.reading import stretches
+from apps.gateway.realtime.reading import platform_number, stretches
 from apps.gateway.realtime.wire import Cursor, encode, topic
 
 log = get_logger(__name__)
@@ -58,14 +59,16 @@ class LivePublisher:
         }
         try:
             live = followed(list(by_tenant))
-            for tenant_id in live:
-                self._publish(tenant_id, by_tenant[tenant_id])
+            platform = platform_number() if live else 0
+            # The platform's own first: the others wait until it was heard.
+            for tenant_id in sorted(live, key=lambda each: each != PLATFORM_TENANT_ID):
+                self._publish(tenant_id, by_tenant[tenant_id], platform)
         except (redis.RedisError, OSError) as error:
             log.warning("live updates not published; readers will catch up from the ledger", error=type(error).__name__)
 
-    def _publish(self, tenant_id: UUID, events: Sequence[Delivered]) -> None:
+    def _publish(self, tenant_id: UUID, events: Sequence[Delivered], platform: int) -> None:
         # One by one: the stretches of a large batch need not be in memory together.
-        for stretch in stretches(tenant_id, events, Cursor(events[0].number - 1)):
+        for stretch in stretches(tenant_id, events, Cursor(events[0].number - 1), platform):
             _client().publish(topic(tenant_id), encode(stretch))
             measures.PUBLISHED.inc()
 

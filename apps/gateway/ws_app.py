@@ -12,7 +12,7 @@ import orjson
 
 from apps.core import conf
 from apps.core.context import ActorKind, Context
-from apps.core.errors import Forbidden, IgError, Unauthenticated, Unavailable
+from apps.core.errors import Forbidden, IgError, RateLimited, Unauthenticated, Unavailable
 from apps.core.telemetry import get_logger, tracer
 from apps.gateway import arrivals, measures, pipeline, threads
 from apps.gateway.answers import Outcome
@@ -99,6 +99,7 @@ class Connection:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._checking: asyncio.Task[None] | None = None
+        self._next_check: asyncio.Task[None] | None = None
         self._send: SendMessage | None = None
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -330,31 +331,47 @@ class Connection:
     async def revalidate(self) -> None:
         """Look at the caller anew: end the connection of one who is no longer allowed, or allowed otherwise.
 
-        Several who ask at once share one look.
+        Several who ask at once share one look, which begins after all of them asked: one that runs already may have
+        read what stood before.
         """
         if self.machine.anonymous or self.outbox.closing:
             return
-        if self._checking is None or self._checking.done():
-            self._checking = asyncio.create_task(self._check())
-        await asyncio.shield(self._checking)
+        if self._next_check is None:
+            self._next_check = asyncio.create_task(self._check_after(self._checking))
+        await asyncio.shield(self._next_check)
+
+    async def _check_after(self, running: "asyncio.Task[None] | None") -> None:
+        if running is not None:
+            await asyncio.wait({running})
+        self._checking, self._next_check = self._next_check, None
+        await self._check()
 
     async def _check(self) -> None:
         try:
             passage = await threads.run_outside(pipeline.look_again, self.arrival)
         except IgError as error:
-            code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
-            self._cut(int(code), "Access has ended")
+            self._access_ended(error)
             return
         except Exception:
             # It cannot be found out now whether the caller may still be here: then it may not.
             log.exception("a caller cannot be looked at anew", request_id=self.arrival.request_id)
             self._cut(SERVICE_RESTART, "Connect again")
             return
-        now = passage.ctx
+        self._compare(passage.ctx)
+
+    def _access_ended(self, error: IgError) -> None:
+        code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
+        self._cut(int(code), "Access has ended")
+
+    def _compare(self, now: Context) -> bool:
+        """Return whether the caller may still be here, and as before; end the connection when not."""
         if now.actor.kind is ActorKind.ANONYMOUS:
             self._cut(int(CloseCode.UNAUTHORIZED), "Access has ended")
-        elif (now.roles, now.scopes, now.tenant_id) != (self.ctx.roles, self.ctx.scopes, self.ctx.tenant_id):
+            return False
+        if _standing(now) != _standing(self.ctx):
             self._cut(SERVICE_RESTART, "Your permissions have changed: connect again")
+            return False
+        return True
 
     def broken(self) -> None:
         """An update could not be made: have the client come back and resume."""
@@ -383,8 +400,15 @@ class Connection:
 
     async def _operate(self, id_: str, payload: Mapping[str, Any]) -> None:
         try:
-            passage = pipeline.Passage(self.arrival, self.ctx)
-            await threads.run_outside(pipeline.walk, passage, (pipeline.consume_quota,))
+            try:
+                passage = await threads.run_outside(pipeline.admit, self.arrival)
+            except RateLimited:
+                raise
+            except IgError as error:
+                self._access_ended(error)
+                return
+            if not self._compare(passage.ctx):
+                return
             prepared = await self.engine.prepare(from_map(dict(payload)), self.ctx)
             if isinstance(prepared, Outcome):
                 self.perform(self.machine.failed(id_, prepared.errors))
@@ -444,6 +468,11 @@ class Connection:
         finally:
             measures.SUBSCRIPTIONS.labels(source.field).dec()
             hub().leave(ticket)
+
+
+def _standing(ctx: Context) -> tuple[object, ...]:
+    """Return what of a caller decides what a connection may do and see."""
+    return ctx.actor.ref, ctx.tenant_id, ctx.roles, ctx.scopes, ctx.platform_roles
 
 
 class Subscription:

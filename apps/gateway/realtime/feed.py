@@ -15,11 +15,13 @@ from apps.gateway.realtime.batches import MAX_WAITING as FULL
 from apps.gateway.realtime.batches import Flusher
 from apps.gateway.realtime.shapes import Member, Shape
 from apps.gateway.realtime.wire import Change, Cursor, Stretch, Tail, decode
+from apps.gateway.waiting import Gate
 
 log = get_logger(__name__)
 
 SUBSCRIBE_S = 1.0
 POLL_S = 2.0  # with no message for so long, ask PostgreSQL whether one was lost
+LATE_S = 0.05  # how long a message of the platform's topic may come after one that follows it
 TURN = 16  # changes handed on before others get a turn of the event loop
 MAX_WAITING = 2_000  # messages; more are dropped at once and read from PostgreSQL in larger pieces
 
@@ -46,6 +48,9 @@ class Feed:
         self._waiting: deque[bytes] = deque()
         self._woken = asyncio.Event()
         self._must_read = False
+        self.platform: Feed | None = None  # the platform's own, while anyone holds this one; None for itself
+        self._heard = Gate()
+        self._number_heard = 0
         self._rests = False  # `follow` waits for something to do
         self._heard_at = 0.0
 
@@ -102,7 +107,12 @@ class Feed:
         seen = tail.cursor
         try:
             stretch = decode(message)
-            if tail.missing_before(stretch) or len(stretch.changes) > TURN or _is_watched(stretch):
+            if (
+                tail.missing_before(stretch)
+                or len(stretch.changes) > TURN
+                or _is_watched(stretch)
+                or self._ahead(stretch)
+            ):
                 return False
             made = [
                 (shape, change, shape.text(change))
@@ -119,8 +129,30 @@ class Feed:
         for shape, change, text in made:
             if text is not None:
                 self._put(shape, change, text)
-        self._heard_at = time.monotonic()
+        self._note_heard()
         return True
+
+    def _note_heard(self) -> None:
+        """Everything up to the cursor was handed on."""
+        self._heard_at = time.monotonic()
+        self._number_heard = self.cursor.number
+        if not self._heard.is_set():
+            self._heard.set()
+
+    def _ahead(self, stretch: Stretch) -> bool:
+        """Return whether the platform's feed has still to hear of something that was committed before these changes."""
+        return self.platform is not None and stretch.platform > self.platform._number_heard
+
+    async def _hear_platform(self, number: int) -> None:
+        """Wait until the platform's feed has heard of everything up to a record of its own; have it read what does not
+        come at once."""
+        while (platform := self.platform) is not None and platform._number_heard < number:
+            platform._heard.clear()
+            try:
+                async with asyncio.timeout(LATE_S):
+                    await platform._heard.wait()
+            except TimeoutError:
+                platform.reconnected()
 
     def listening(self) -> None:
         """Redis hands on the topic's messages from now on; what was said before may be missing."""
@@ -141,6 +173,7 @@ class Feed:
                 if self._tail is None:
                     await self._await_topic()
                     self._tail = Tail(await threads.run(self.ctx, reading.head, self.tenant_id))
+                    self._note_heard()
                     self.ready.set()
                 await self._step()
                 failures = 0
@@ -198,6 +231,7 @@ class Feed:
     async def _hand_on(self, stretch: Stretch) -> None:
         """Hand on a stretch. It is behind the cursor already, so nothing here may raise: what cannot be told to some
         ends their connections, who then resume, and the others go on."""
+        await self._hear_platform(stretch.platform)
         if _is_watched(stretch):
             await asyncio.gather(*(member.revalidate() for member in list(self.watchers)), return_exceptions=True)
         for place, change in enumerate(stretch.changes):
@@ -205,6 +239,7 @@ class Feed:
                 await asyncio.sleep(0)  # let connections send what they were handed
             for shape in self._asked(change):
                 await self._tell(shape, change)
+        self._note_heard()
 
     async def _tell(self, shape: Shape, change: Change) -> None:
         try:

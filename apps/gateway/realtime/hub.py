@@ -66,6 +66,7 @@ class Hub:
             shape = feed.shape(key, make)
             ticket.seat.seen = since or live_from
             shape.seats.add(ticket.seat)
+            feed.platform = platform if platform is not feed else None
             feed.watchers.add(member)
             platform.watchers.add(member)
             # Whatever ended its caller's access before this moment was told to nobody here: look once more, and hand
@@ -124,6 +125,7 @@ class Hub:
             # So much came live meanwhile that it was not kept: another piece from the ledger.
             seat.again()
             place, upto = upto, feed.cursor
+            await seat.member.revalidate()  # the feed may be about to, with what lies in this piece
             await self._replay(shape, seat, place, upto)
         seat.open(upto)
 

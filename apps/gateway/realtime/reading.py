@@ -1,6 +1,7 @@
 """From recorded events to stretches with documents: what the publisher sends and what a replay reads. Blocking."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from apps.bus import selectors as bus
 from apps.bus.types import Delivered
 from apps.core.clock import iso
+from apps.core.scope import PLATFORM_TENANT_ID, no_scope, tenant_scope
 from apps.gateway.realtime.wire import WHOLE, Change, Cursor, Notice, Stretch, StretchBuilder
 from apps.graph import selectors as graph
 from apps.ledger import selectors as ledger
@@ -62,7 +64,7 @@ def _filled(tenant_id: UUID, stretch: Stretch) -> Stretch:
                 _tags(document),
             )
         )
-    return Stretch(stretch.after, stretch.upto, tuple(filled), stretch.notices)
+    return replace(stretch, changes=tuple(filled))
 
 
 def _tags(document: dict[str, Any] | None) -> tuple[str, str, tuple[str, ...]] | None:
@@ -71,15 +73,24 @@ def _tags(document: dict[str, Any] | None) -> tuple[str, str, tuple[str, ...]] |
     return str(document["dataClass"]), str(document["redactionPolicy"]), tuple(document["purposes"])
 
 
-def stretches(tenant_id: UUID, events: Sequence[Delivered], after: Cursor) -> Iterator[Stretch]:
+def stretches(
+    tenant_id: UUID, events: Sequence[Delivered], after: Cursor, platform: int | None = None
+) -> Iterator[Stretch]:
     """Yield the stretches that a tenant's events make, documents included, from just behind `after`.
 
     The events are consecutive records with their items; those of the first that lie at or before `after` are left out.
+    `platform` is the newest number of the platform's ledger as it stood once the events had been read; unless it is
+    given it is read. Notices come in the first stretch, whichever events they follow: of two transactions that commit
+    at the same time the one whose record was begun first has the lower number, and may be the one that ended later.
     """
-    builder = StretchBuilder(after, CHUNK)
+    if platform is None:
+        platform = platform_number()
+    builder = StretchBuilder(after, CHUNK, platform)
     for event in events:
         if not event.type.startswith(GRAPH_EVENTS):
             builder.note(Notice(event.number, event.type))
+    for event in events:
+        if not event.type.startswith(GRAPH_EVENTS):
             continue
         for change in _bare(event):
             if change.cursor > after:
@@ -94,6 +105,12 @@ def head(tenant_id: UUID) -> Cursor:
     """Return the place of the newest numbered record of a tenant."""
     found = ledger.head(tenant_id)
     return Cursor(found.number if found else 0)
+
+
+def platform_number() -> int:
+    """Return the number of the newest record of the platform's own ledger."""
+    with no_scope(), tenant_scope(PLATFORM_TENANT_ID):
+        return head(PLATFORM_TENANT_ID).number
 
 
 def read_after(tenant_id: UUID, after: Cursor) -> list[Stretch]:

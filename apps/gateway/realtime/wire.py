@@ -66,12 +66,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a tenant's ledger without holes."""
+    """A part of a tenant's ledger without holes.
+
+    `platform` is a number of the platform's own ledger: what ends somebody's access in all tenants stands there, and
+    whatever was committed before these changes stands at or before that number.
+    """
 
     after: Cursor
     upto: Cursor
     changes: tuple[Change, ...] = ()
     notices: tuple[Notice, ...] = ()
+    platform: int = 0
 
 
 @dataclass(slots=True)
@@ -80,6 +85,7 @@ class StretchBuilder:
 
     after: Cursor
     max_changes: int = 200
+    platform: int = 0
     _changes: list[Change] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
 
@@ -94,7 +100,7 @@ class StretchBuilder:
 
     def cut(self, upto: Cursor) -> Stretch:
         """Return what was added since the last cut as a stretch that ends at `upto`."""
-        stretch = Stretch(self.after, upto, tuple(self._changes), tuple(self._notices))
+        stretch = Stretch(self.after, upto, tuple(self._changes), tuple(self._notices), self.platform)
         self.after, self._changes, self._notices = upto, [], []
         return stretch
 
@@ -122,6 +128,7 @@ def encode(stretch: Stretch) -> bytes:
                 for c in stretch.changes
             ],
             "notices": [(n.number, n.type) for n in stretch.notices],
+            "platform": stretch.platform,
         }
     )
 
@@ -141,6 +148,7 @@ def decode(message: bytes) -> Stretch:
             Cursor(*raw["upto"]),
             tuple(_change(c) for c in raw["changes"]),
             tuple(Notice(*n) for n in raw["notices"]),
+            int(raw.get("platform", 0)),  # a relay of the release before says nothing of it
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ValueError(f"not a message of a topic: {error}") from None
@@ -171,6 +179,7 @@ class Tail:
             stretch.upto,
             tuple(_unseen(stretch.changes, seen)),
             tuple(n for n in stretch.notices if n.number > seen.number),
+            stretch.platform,
         )
         self.cursor = stretch.upto
         return fresh

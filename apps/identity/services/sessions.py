@@ -43,4 +43,6 @@ def end_member_sessions(ctx: Context, *, user_id: UUID) -> int:
     with system_scope("identity.authenticate"), transaction.atomic(using="system"):
         ended = int(Session.objects.filter(user_id=user_id).delete()[0])
         bus.record(ctx, MemberSessionsRevoked(user_id, ended), tenant_id=tenant_id)
+        if ended:  # open connections to other tenants hear of it too
+            bus.record(ctx, SessionsRevoked(user_id, ended), tenant_id=PLATFORM_TENANT_ID)
     return ended
