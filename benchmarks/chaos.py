@@ -203,7 +203,8 @@ def _made(var: Path, url: str) -> Product:
     info = tenancy.create_tenant(ctx, slug="chaos", name="Chaos", home_region="eu-west-1")
     inside = ctx.but(tenant_id=info.id, tenant_slug=info.slug, region="eu-west-1")
     with tenant_scope(info.id):
-        Override.objects.create(measure="api", rate_per_s=1e5, burst=10**6, reason="load", created_by="benchmark")
+        for measure in ("api", "deliveries"):
+            Override.objects.create(measure=measure, rate_per_s=1e5, burst=10**6, reason="load", created_by="benchmark")
         token = identity.create_api_key(inside, name="load", scope="writer").token
     connections.close_all()
     return Product(url, str(info.id), f"Bearer {token}", os.environ["DATABASE_SYSTEM_URL"])

@@ -31,6 +31,8 @@ SOCKET_CLOSES = Counter("ig_ws_closes_total", "Websocket connections closed by t
 SUBSCRIPTIONS = Gauge("ig_ws_subscriptions", "Open subscriptions", ["field"], multiprocess_mode="livesum")
 DELIVERIES = Counter("ig_ws_deliveries_total", "Updates handed to a connection", ["field"])
 DROPPED = Counter("ig_ws_dropped_total", "Updates left out, and said to be, because the client reads too slowly")
+SHED = Counter("ig_ws_shed_total", "Updates left out, and said to be, by the tenant's pace or a topic's", ["reason"])
+COALESCED = Counter("ig_ws_coalesced_total", "Updates that a newer one of the same entity stood for", ["field"])
 DISCONTINUITIES = Counter(
     "ig_ws_discontinuities_total", "Times that clients were told what they miss, by cause", ["reason"]
 )

@@ -9,6 +9,7 @@ second.
 import time
 from dataclasses import dataclass
 from threading import Lock
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -112,3 +113,11 @@ def consume(ctx: Context, measure: Measure = Measure.API, cost: int = 1) -> Verd
     if ctx.tenant_id is not None:
         return take(f"t:{ctx.tenant_id}", limits_for(ctx.tenant_id)[measure], measure, cost)
     return take(f"ip:{ctx.session.ip or 'unknown'}", ANONYMOUS, measure, cost)
+
+
+def show_left(tenant_id: UUID, measure: Measure, limit: Limit, tokens: float) -> None:
+    """Show how much a tenant has left of what a process counts by itself. Without Redis nobody is shown it."""
+    try:
+        store.put(f"t:{tenant_id}", measure.value, limit, tokens)
+    except store.StoreError as error:
+        log.warning("what is left of a limit is not shown", error=type(error).__name__)

@@ -58,6 +58,16 @@ def take(subject: str, measure: str, limit: Limit, need: int, want: int) -> tupl
     return int(taken), float(left)
 
 
+def put(subject: str, measure: str, limit: Limit, tokens: float) -> None:
+    """Say how many tokens are left in a bucket that is counted elsewhere, for whoever looks. Raises StoreError."""
+    key, client = bucket_key(subject, measure), _client()
+    seconds, micros = client.time()
+    with client.pipeline(transaction=False) as pipe:
+        pipe.hset(key, mapping={"n": f"{tokens:.3f}", "t": f"{seconds + micros / 1_000_000:.6f}"})
+        pipe.pexpire(key, int(limit.burst / limit.rate_per_s * 1_000) + 1_000)
+        pipe.execute()
+
+
 def look(subject: str, limits: Mapping[str, Limit]) -> dict[str, float]:
     """Return the tokens that each measure's shared bucket holds now, taking none. Raises StoreError without Redis."""
     pipe = _client().pipeline(transaction=False)

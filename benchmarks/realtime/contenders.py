@@ -71,10 +71,11 @@ def make_tenant() -> tuple[Any, str]:
     info = tenancy.create_tenant(ctx, slug="bench", name="Benchmark", home_region="eu-west-1")
     inside = ctx.but(tenant_id=info.id, tenant_slug=info.slug, region="eu-west-1")
     with tenant_scope(info.id):
-        # The stage stays on; its limit is lifted, since thousands subscribe at once.
-        Override.objects.create(
-            measure="api", rate_per_s=1e6, burst=10**8, reason="benchmark", created_by="service:benchmark"
-        )
+        # The stages stay on; their limits are lifted, since thousands subscribe at once to more than a small plan has.
+        for measure in ("api", "deliveries"):
+            Override.objects.create(
+                measure=measure, rate_per_s=1e6, burst=10**8, reason="benchmark", created_by="service:benchmark"
+            )
         return inside, identity.create_api_key(inside, name="benchmark", scope="reader").token
 
 

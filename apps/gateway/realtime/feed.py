@@ -11,17 +11,24 @@ from apps.core.context import service_context
 from apps.core.telemetry import get_logger
 from apps.gateway import measures, threads
 from apps.gateway.realtime import reading
-from apps.gateway.realtime.batches import MAX_WAITING as FULL
 from apps.gateway.realtime.batches import Flusher
+from apps.gateway.realtime.handing import Handing
+from apps.gateway.realtime.pacing import Pacer
 from apps.gateway.realtime.shapes import Member, Shape
 from apps.gateway.realtime.wire import Change, Cursor, Stretch, Tail, decode
 from apps.gateway.waiting import Gate
+from apps.quotas import services as quotas
+from apps.quotas.selectors import limit_now
+from apps.quotas.types import Limit, Measure
 
 log = get_logger(__name__)
 
 SUBSCRIBE_S = 1.0
 POLL_S = 2.0  # with no message for so long, ask PostgreSQL whether one was lost
 LATE_S = 0.05  # how long a message of the platform's topic may come after one that follows it
+LIMITS_S = 10.0  # limits also change by time, which no record tells
+LIMITS = ("quotas.", "tenants.")  # records of these apps may change a limit
+NARROW = Limit(1.0, 1)  # until the tenant's own has been read
 TURN = 16  # changes handed on before others get a turn of the event loop
 MAX_WAITING = 2_000  # messages; more are dropped at once and read from PostgreSQL in larger pieces
 
@@ -35,8 +42,11 @@ HARMLESS = frozenset(
 class Feed:
     """Follows one tenant. `follow` runs as a task while anyone holds the feed."""
 
-    def __init__(self, tenant_id: UUID, flusher: Flusher) -> None:
-        self.tenant_id, self.flusher = tenant_id, flusher
+    def __init__(self, tenant_id: UUID, flusher: Flusher, pacer: Pacer | None = None) -> None:
+        """`pacer` has the tenant's buckets where it was followed before."""
+        self.tenant_id = tenant_id
+        self._handing = Handing(flusher, pacer or Pacer(NARROW, time.monotonic()), self._wake)
+        self._limits_until = 0.0
         self.ctx = service_context("live", tenant_id=tenant_id)
         self.shapes: dict[Hashable, Shape] = {}
         self._of_many: dict[Hashable, Shape] = {}  # those that look at every change
@@ -61,6 +71,18 @@ class Feed:
             raise RuntimeError("the feed has not begun")
         return self._tail.cursor
 
+    @property
+    def pacer(self) -> Pacer:
+        """The tenant's buckets."""
+        return self._handing.pacer
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    def end(self) -> None:
+        """Nobody follows the tenant any more."""
+        self._handing.end()
+
     def shape(self, key: Hashable, make: Shape) -> Shape:
         """Return the shape of that key; `make`, when it is the first."""
         found = self.shapes.setdefault(key, make)
@@ -72,6 +94,7 @@ class Feed:
     def drop(self, key: Hashable) -> None:
         """Forget a shape."""
         gone = self.shapes.pop(key)
+        self._handing.forget(gone)
         self._of_many.pop(key, None)
         wanted = gone.source.ref_id
         if wanted is not None:
@@ -114,21 +137,23 @@ class Feed:
                 or self._ahead(stretch)
             ):
                 return False
-            made = [
-                (shape, change, shape.text(change))
+            wanted = [
+                (shape, change)
                 for change in tail.take(stretch).changes
                 for shape in self._asked(change)
                 if shape.wants(change)
             ]
+            made = [(shape, change, shape.text(change)) for shape, change in wanted]
         except Exception:  # noqa: BLE001  the longer way meets it again, and says what is to be said
             tail.cursor = seen
             return False
-        if any(text is None for _, _, text in made):
+        if any(text is None for _, _, text in made) or not self._handing.at_once(wanted):
             tail.cursor = seen
             return False
         for shape, change, text in made:
             if text is not None:
-                self._put(shape, change, text)
+                self._handing.put(shape, change, text)
+        self._look_at_limits(stretch)
         self._note_heard()
         return True
 
@@ -174,6 +199,7 @@ class Feed:
                     await self._await_topic()
                     self._tail = Tail(await threads.run(self.ctx, reading.head, self.tenant_id))
                     self._note_heard()
+                    await self._read_limits()
                     self.ready.set()
                 await self._step()
                 failures = 0
@@ -192,11 +218,16 @@ class Feed:
                 await self.subscribed.wait()
 
     async def _step(self) -> None:
-        if not await self._rest():
+        woken = await self._rest()
+        if time.monotonic() >= self._limits_until:
+            await self._read_limits()
+        if not woken:
             if time.monotonic() - self._heard_at >= POLL_S:
                 await self._catch_up("poll")
             return
         self._woken.clear()
+        if self._handing.is_due:
+            await self._handing.pay()
         if self._must_read:
             self._must_read = False
             await self._catch_up("reconnect")
@@ -206,6 +237,22 @@ class Feed:
                 await self._catch_up("gap")
             if self._tail is not None and not self._tail.missing_before(stretch):
                 await self._hand_on(self._tail.take(stretch))
+
+    async def _read_limits(self) -> None:
+        """Go by the tenant's present limit, and show what is left of it."""
+        limit = await threads.run(self.ctx, limit_now, self.tenant_id, Measure.DELIVERIES)
+        now_s = time.monotonic()
+        self._limits_until = now_s + LIMITS_S
+        self.pacer.change_limit(limit, now_s)
+        if self.pacer.left(now_s) < limit.burst:
+            left = self.pacer.left(now_s)
+            await threads.run(self.ctx, quotas.show_left, self.tenant_id, Measure.DELIVERIES, limit, left)
+
+    def _look_at_limits(self, stretch: Stretch) -> None:
+        """Read the tenant's limit before what comes next, where a record says that it may be another."""
+        if any(notice.type.startswith(LIMITS) for notice in stretch.notices):
+            self._limits_until = 0.0
+            self._woken.set()
 
     async def _rest(self) -> bool:
         """Wait for something to do. Returns False when nothing was for POLL_S, or all could be done at once."""
@@ -232,33 +279,17 @@ class Feed:
         """Hand on a stretch. It is behind the cursor already, so nothing here may raise: what cannot be told to some
         ends their connections, who then resume, and the others go on."""
         await self._hear_platform(stretch.platform)
+        self._look_at_limits(stretch)
         if _is_watched(stretch):
             await asyncio.gather(*(member.revalidate() for member in list(self.watchers)), return_exceptions=True)
         for place, change in enumerate(stretch.changes):
             if place % TURN == 0:
                 await asyncio.sleep(0)  # let connections send what they were handed
             for shape in self._asked(change):
-                await self._tell(shape, change)
+                await self._handing.tell(shape, change)
+            if self._handing.is_due:
+                await self._handing.pay()
         self._note_heard()
-
-    async def _tell(self, shape: Shape, change: Change) -> None:
-        try:
-            if not shape.wants(change):
-                return
-            payload = await shape.render(change)
-        except Exception as error:
-            log.error("a change cannot be shown", shape=shape.source.field, event_id=change.event_id, exc_info=error)
-            for seat in list(shape.seats):
-                seat.member.broken()
-            return
-        self._put(shape, change, payload)
-
-    def _put(self, shape: Shape, change: Change, payload: str) -> None:
-        shape.waiting.append((change, payload))
-        if len(shape.waiting) >= FULL:
-            shape.flush()
-        else:
-            self.flusher.mark(shape)
 
 
 def _is_watched(stretch: Stretch) -> bool:

@@ -48,13 +48,14 @@ def _carried(payload: str | None) -> dict[str, Any]:
 class Gap:
     """Updates in a row that are not handed on; the newest of them will be, in place of all.
 
-    `payload` is the newest one's result, None when it is not made yet.
+    `payload` is the newest one's result, None when it is not made yet; then `superseded` is how many updates it stands
+    for besides.
     """
 
-    __slots__ = ("_first", "_last", "_missed", "_reasons", "_since", "change", "payload")
+    __slots__ = ("_first", "_last", "_missed", "_reasons", "_since", "change", "payload", "superseded")
 
-    def __init__(self, reason: Reason, change: Change, payload: str | None = None) -> None:
-        self.change, self.payload = change, payload
+    def __init__(self, reason: Reason, change: Change, payload: str | None = None, superseded: int = 0) -> None:
+        self.change, self.payload, self.superseded = change, payload, superseded
         self._reasons = {reason.value}
         self._first, self._since, self._last = change.event_id, since_before(change), ""
         self._missed = 0
@@ -64,20 +65,27 @@ class Gap:
         """How many updates are left out so far, the newest not among them."""
         return self._missed
 
-    def add(self, change: Change, payload: str | None = None, reason: Reason | None = None) -> None:
+    @property
+    def reasons(self) -> list[str]:
+        """Why they were left out."""
+        return sorted(self._reasons)
+
+    def add(
+        self, change: Change, payload: str | None = None, reason: Reason | None = None, superseded: int = 0
+    ) -> None:
         """Leave out what was the newest so far: this is the newest."""
         carried = _carried(self.payload)
         self._take_over(carried.get("discontinuity"))
-        self._missed += 1 + int(carried.get("coalesced", {}).get("superseded", 0))
+        self._missed += 1 + self.superseded + int(carried.get("coalesced", {}).get("superseded", 0))
         self._last = self.change.event_id
-        self.change, self.payload = change, payload
+        self.change, self.payload, self.superseded = change, payload, superseded
         if reason is not None:
             self._reasons.add(reason.value)
 
     def join(self, later: "Gap") -> None:
         """Go on with the gap that follows this one without anything between."""
         missed, last = later.missed, later._last
-        self.add(later.change, later.payload)
+        self.add(later.change, later.payload, superseded=later.superseded)
         self._reasons |= later._reasons
         self._missed += missed
         self._last = last or self._last

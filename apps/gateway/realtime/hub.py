@@ -12,6 +12,7 @@ from apps.gateway import measures, threads
 from apps.gateway.realtime import reading
 from apps.gateway.realtime.batches import Flusher
 from apps.gateway.realtime.feed import Feed
+from apps.gateway.realtime.pacing import Pacer
 from apps.gateway.realtime.shapes import Member, Seat, Shape
 from apps.gateway.realtime.topics import Topics
 from apps.gateway.realtime.wire import Cursor
@@ -19,6 +20,7 @@ from apps.gateway.realtime.wire import Cursor
 WINDOW_RECORDS = 100_000
 """How far back a client may resume, in records of its tenant's ledger."""
 START_S = 15.0
+MAX_PACERS = 10_000
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class Hub:
         self._feeds: dict[UUID, _Held] = {}
         self._topics = Topics()
         self._flusher = Flusher()
+        # The buckets of those who left lately: whoever comes back finds what they left in them.
+        self._pacers: dict[UUID, Pacer] = {}
 
     async def join(self, key: Hashable, make: Shape, member: Member) -> Ticket:
         """Seat a member in the shape of that key (`make`, when it is the first) and return its ticket.
@@ -97,14 +101,21 @@ class Hub:
             if held.holders <= 0:
                 del self._feeds[tenant_id]
                 held.task.cancel()
+                held.feed.end()
+                self._keep(tenant_id, held.feed.pacer)
                 self._topics.drop(held.feed)
         ticket.held.clear()
         measures.FEEDS.set(len(self._feeds))
 
+    def _keep(self, tenant_id: UUID, pacer: Pacer) -> None:
+        if len(self._pacers) >= MAX_PACERS:
+            self._pacers.clear()
+        self._pacers[tenant_id] = pacer
+
     async def _hold(self, ticket: Ticket, tenant_id: UUID) -> Feed:
         held = self._feeds.get(tenant_id)
         if held is None:
-            feed = Feed(tenant_id, self._flusher)
+            feed = Feed(tenant_id, self._flusher, self._pacers.get(tenant_id))
             self._topics.add(feed)
             held = self._feeds[tenant_id] = _Held(feed, asyncio.create_task(feed.follow()))
             measures.FEEDS.set(len(self._feeds))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from graphql import FieldNode, VariableNode
@@ -14,6 +14,8 @@ from apps.gateway.answers import encode
 from apps.gateway.call import Call
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.realtime.batches import Batch
+from apps.gateway.realtime.gaps import Gap, Reason
+from apps.gateway.realtime.pacing import Latest, Newest
 from apps.gateway.realtime.selections import Write, compiled
 from apps.gateway.realtime.wire import Change, Cursor
 from apps.gateway.shown import Viewer
@@ -108,6 +110,8 @@ class Source:
     field: str
     wants: Wants
     since: Cursor | None = None
+    coalesce_s: float = 0.0
+    """When above 0: the newest change of each entity is handed on, so often."""
     ref_id: str | None = None
     """The one entity or edge that it asks for, where it is one: nobody else's changes are offered to `wants`."""
 
@@ -145,8 +149,41 @@ class Shape:
     source: Source
     seats: set[Seat] = field(default_factory=set)
     waiting: list[tuple[Change, str]] = field(default_factory=list)
+    latest: Latest | None = None  # where updates are coalesced
+    gap: Gap | None = None  # updates that the tenant's pace did not admit
     _write: Write | None = None
     _is_compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.source.coalesce_s:
+            self.latest = Latest()
+
+    @property
+    def topic(self) -> str:
+        """The entity that it is about, for its bucket; empty for the whole stream."""
+        return self.source.ref_id or ""
+
+    def leave_out(self, reason: Reason, newest: Newest) -> None:
+        """Do not hand on a change now."""
+        if self.gap is None:
+            self.gap = Gap(reason, newest.change, superseded=newest.superseded)
+        else:
+            self.gap.add(newest.change, reason=reason, superseded=newest.superseded)
+
+    def owed(self, newest: Newest) -> dict[str, Any]:
+        """Return what the result of the next change has to say of those before it, and count them."""
+        gap, self.gap = self.gap, None
+        if newest.superseded:
+            measures.COALESCED.labels(self.source.field).inc(newest.superseded)
+        if gap is None:
+            return newest.extensions
+        if gap.change is not newest.change:
+            gap.add(newest.change, superseded=newest.superseded)
+        if gap.missed:
+            reason = "+".join(gap.reasons)
+            measures.SHED.labels(reason).inc(gap.missed * len(self.seats))
+            measures.DISCONTINUITIES.labels(reason).inc(len(self.seats))
+        return {**newest.extensions, **gap.extensions()}
 
     def wants(self, change: Change) -> bool:
         """Return whether the members asked for this change and may know of it at all."""

@@ -51,6 +51,11 @@ def since_cursor(text: str | None) -> Cursor | None:
     return Cursor(number, WHOLE if position < 0 else position)
 
 
+def coalesced(milliseconds: int | None) -> float:
+    """Return how often updates are to be handed on, in seconds, brought into range; 0 for each at once."""
+    return 0.0 if milliseconds is None else min(60_000, max(50, milliseconds)) / 1_000
+
+
 def _shown_entity(pushed: Pushed, info: GraphQLResolveInfo) -> ShownEntity | None:
     change = pushed.change
     if change.document is None or change.ref_kind != "entity":
@@ -68,7 +73,9 @@ class Subscription(graphene.ObjectType):
         o.Asset,
         tenant_id=graphene.ID(required=True),
         id=graphene.ID(required=True),
-        description="Each new version of one asset; null when it was deleted.",
+        since=graphene.String(),
+        coalesce_ms=graphene.Int(),
+        description="Each new version of one asset; null when it was deleted. `since` and `coalesceMs` as with `changes`.",
     )
     changes = graphene.Field(
         Change,
@@ -76,12 +83,21 @@ class Subscription(graphene.ObjectType):
         tenant_id=graphene.ID(required=True),
         kinds=graphene.List(graphene.NonNull(graphene.String)),
         since=graphene.String(),
-        description="Every change of the tenant's graph, of these kinds (all without). With `since` first what happened behind that event.",
+        coalesce_ms=graphene.Int(),
+        description="Every change of the tenant's graph, of these kinds (all without). With `since` first what happened behind that event."
+        " With `coalesceMs` (50 to 60000) only the newest of each entity, every so many milliseconds.",
     )
 
     @staticmethod
     @guarded("graph.changes.subscribe")
-    def subscribe_asset_updated(root: Any, info: GraphQLResolveInfo, tenant_id: str, id: str) -> Source:
+    def subscribe_asset_updated(
+        root: Any,
+        info: GraphQLResolveInfo,
+        tenant_id: str,
+        id: str,
+        since: str | None = None,
+        coalesce_ms: int | None = None,
+    ) -> Source:
         """Return the asset's changes."""
         tenant = same_tenant(call_of(info).ctx, tenant_id)
         wanted = parse_id(id)
@@ -92,7 +108,7 @@ class Subscription(graphene.ObjectType):
         def wants(change: WireChange) -> bool:
             return change.ref_id == ref_id and change.ref_kind == "entity" and change.kind == ASSET
 
-        return Source(tenant, "assetUpdated", wants, ref_id=ref_id)
+        return Source(tenant, "assetUpdated", wants, since_cursor(since), coalesced(coalesce_ms), ref_id)
 
     @staticmethod
     def resolve_asset_updated(root: Pushed, info: GraphQLResolveInfo, **arguments: Any) -> ShownEntity | None:
@@ -102,7 +118,12 @@ class Subscription(graphene.ObjectType):
     @staticmethod
     @guarded("graph.changes.subscribe")
     def subscribe_changes(
-        root: Any, info: GraphQLResolveInfo, tenant_id: str, kinds: list[str] | None = None, since: str | None = None
+        root: Any,
+        info: GraphQLResolveInfo,
+        tenant_id: str,
+        kinds: list[str] | None = None,
+        since: str | None = None,
+        coalesce_ms: int | None = None,
     ) -> Source:
         """Return the tenant's changes."""
         tenant = same_tenant(call_of(info).ctx, tenant_id)
@@ -111,7 +132,7 @@ class Subscription(graphene.ObjectType):
         def wants(change: WireChange) -> bool:
             return wanted is None or change.kind in wanted
 
-        return Source(tenant, "changes", wants, since_cursor(since))
+        return Source(tenant, "changes", wants, since_cursor(since), coalesced(coalesce_ms))
 
     @staticmethod
     def resolve_changes(root: Pushed, info: GraphQLResolveInfo, **arguments: Any) -> Change:

@@ -18,7 +18,11 @@ from apps.tenants import selectors as tenants
 WORDS: dict[Measure, tuple[str, str, str]] = {
     Measure.API: ("API calls", "calls", "GraphQL operations and REST calls"),
     Measure.INGEST: ("Rows brought in", "rows", "rows of imports"),
-    Measure.DELIVERIES: ("Live updates", "updates", "updates pushed to open connections"),
+    Measure.DELIVERIES: (
+        "Live updates",
+        "updates",
+        "changes pushed to open connections, each counted once however many follow it",
+    ),
 }
 """Measure to heading, unit, what is counted."""
 
