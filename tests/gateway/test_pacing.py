@@ -31,6 +31,7 @@ def test_no_more_is_admitted_than_flows_in(burst: int, asked: list[tuple[float, 
         now += pause
         if pacer.take_all(count, {}, now):
             admitted += count
+        admitted += sum(pacer.take_one("", now) for _ in range(count))
         for _ in range(count):
             number += 1
             admitted += pacer.refuses("", Cursor(number), now) is None
@@ -59,6 +60,15 @@ def test_nothing_is_taken_when_not_all_is_there() -> None:
     pacer = Pacer(Limit(0.001, 12), 0.0)
     assert not pacer.take_all(3, {"a": 3}, 0.0)  # the topic has two
     assert pacer.take_all(12, {"a": 2}, 0.0)
+
+
+def test_a_token_taken_quickly_is_one_of_both_buckets() -> None:
+    pacer = Pacer(Limit(0.001, 60), 0.0)
+    assert [pacer.take_one("noisy", 0.0) for _ in range(11)] == [True] * 10 + [False]
+    assert [pacer.take_one("", 0.05) for _ in range(51)] == [True] * 50 + [False]
+    rich = Pacer(Limit(10.0, 10), 0.0)
+    assert sum(rich.take_one("", 100.0) for _ in range(30)) == 10  # what overflowed while nobody asked is gone
+    assert sum(rich.take_one("", 100.5) for _ in range(30)) == 5
 
 
 def test_another_limit_holds_at_once() -> None:

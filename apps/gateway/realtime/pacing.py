@@ -13,6 +13,7 @@ from apps.quotas.types import Bucket, Limit
 
 MAX_TOPICS = 10_000
 MAX_ENTITIES = 5_000
+LAZY_S = 0.1
 NOWHERE = Cursor(-1)
 
 
@@ -58,6 +59,20 @@ class Pacer:
                 self._topics.clear()
             found = self._topics[topic] = Bucket(float(self._topic_limit.burst), now_s)
         return found
+
+    def take_one(self, topic: str, now_s: float) -> bool:
+        """Take a token for one change of a topic. Where plenty is there the buckets are refilled ten times a second only."""
+        tenant = self._tenant
+        if now_s - tenant.at_s < LAZY_S and tenant.tokens >= 1:
+            if not topic:
+                tenant.tokens -= 1
+                return True
+            bucket = self._topics.get(topic)
+            if bucket is not None and now_s - bucket.at_s < LAZY_S and bucket.tokens >= 1:
+                tenant.tokens -= 1
+                bucket.tokens -= 1
+                return True
+        return self.take_all(1, {topic: 1}, now_s)
 
     def take_all(self, changes: int, topics: dict[str, int], now_s: float) -> bool:
         """Take tokens for so many changes, and so many of each topic, or none at all."""
