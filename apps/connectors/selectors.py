@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from django.db.models.functions import Now
 
 from apps.connectors.mapping import document as documents
 from apps.connectors.models import IngestBatch, IngestJob, IngestMapping, IngestRowError
-from apps.connectors.types import Failure, JobPage, JobState, JobView, MappingView, RowCounts, RowError
+from apps.connectors.types import Failure, JobPage, JobProgress, JobState, JobView, MappingView, RowCounts, RowError
 from apps.core.context import Context
 from apps.core.errors import InvalidInput, NotFound
 from apps.core.ids import parse_id
@@ -23,6 +24,13 @@ BUILT_IN = Path(__file__).parent / "builtin"
 MAX_PAGE = 200
 NO_COUNTS = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
 OPEN_STATES = (JobState.QUEUED.value, JobState.RUNNING.value)
+MOST_MOVING = 100
+STILL_NEWS = timedelta(minutes=1)
+_PROGRESS = (
+    "id", "source", "format", "dry_run", "state", "phase", "progress", "rows_read", "rows_created", "rows_updated",
+    "rows_unchanged", "rows_rejected", "rows_skipped", "bytes_read", "object_bytes", "error_count", "failure",
+    "requested_at", "started_at", "finished_at",
+)  # fmt: skip
 
 
 def job_view(row: IngestJob) -> JobView:
@@ -83,6 +91,27 @@ def jobs(ctx: Context, *, first: int = 50, after: str | None = None, state: str 
     found = list(rows[: first + 1])
     page = [job_view(row) for row in found[:first]]
     return JobPage(page, str(page[-1].id) if len(found) > first else None)
+
+
+def progress(ctx: Context, job_id: UUID) -> JobProgress:
+    """Return how far a job of the tenant is. Raises NotFound."""
+    row = IngestJob.objects.filter(id=job_id).values_list(*_PROGRESS).first()
+    if row is None:
+        raise NotFound("there is no such ingest job", field="id")
+    return _progress(*row)
+
+
+def moving(ctx: Context) -> list[JobProgress]:
+    """Return how far the tenant's open jobs are and, of the newest, those that ended within STILL_NEWS; oldest first.
+
+    At most MOST_MOVING of each.
+    """
+    asked = IngestJob.objects.values_list(*_PROGRESS).order_by("-requested_at", "-id")
+    rows = {row[0]: row for row in asked.filter(state__in=OPEN_STATES)[:MOST_MOVING]}
+    for row in asked[:MOST_MOVING]:
+        if row[-1] is not None and row[-1] >= ctx.now - STILL_NEWS:
+            rows[row[0]] = row
+    return sorted((_progress(*row) for row in rows.values()), key=lambda one: (one.requested_at, one.id))
 
 
 def first_errors(ctx: Context, job_id: UUID | str, *, first: int = 100, after: int = -1) -> list[RowError]:
@@ -152,6 +181,45 @@ def built_in() -> dict[str, MappingView]:
         document = documents.load(path.read_bytes(), name=path.stem)
         views[path.stem] = MappingView(path.stem, 0, documents.digest(document), document, "system", None)
     return views
+
+
+def _progress(
+    id_: UUID,
+    source: str,
+    format_: str,
+    dry_run: bool,
+    state: str,
+    phase: str,
+    share: float,
+    read: int,
+    created: int,
+    updated: int,
+    unchanged: int,
+    rejected: int,
+    skipped: int,
+    bytes_read: int,
+    size_bytes: int,
+    error_count: int,
+    failure: dict[str, Any] | None,
+    *moments: Any,
+) -> JobProgress:
+    rows = RowCounts(read, created, updated, unchanged, rejected, skipped)
+    why = str(failure.get("message", "")) if failure else ""
+    return JobProgress(
+        str(id_),
+        source,
+        format_,
+        dry_run,
+        JobState(state),
+        phase,
+        round(share, 4),
+        rows,
+        bytes_read,
+        size_bytes,
+        error_count,
+        why,
+        *moments,
+    )
 
 
 def _mapping_view(row: IngestMapping) -> MappingView:

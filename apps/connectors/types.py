@@ -238,6 +238,27 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is: what changes with every batch, and nothing of what the source holds. Sizes are bytes."""
+
+    id: str
+    source: str
+    format: str
+    dry_run: bool
+    state: JobState
+    phase: str
+    progress: float
+    rows: RowCounts
+    bytes_read: int
+    size_bytes: int
+    error_count: int
+    failure: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
     """Jobs, newest first; `end` is the cursor of the next page, None when nothing follows."""
 

@@ -22,9 +22,11 @@ from apps.gateway.documents import is_subscription
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.graphql_errors import format_refusal
 from apps.gateway.parameters import BadRequest, from_map
+from apps.gateway.realtime import states
 from apps.gateway.realtime.batches import Batch, Ready, frame_header
 from apps.gateway.realtime.hub import hub
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
+from apps.gateway.realtime.states import State
 from apps.gateway.realtime.wire import Change
 from apps.gateway.tallies import tally
 from apps.gateway.waiting import Alarm, clock
@@ -455,6 +457,10 @@ class Connection:
         if isinstance(source, Outcome):
             self.perform(self.machine.failed(id_, source.errors))
             return
+        if isinstance(source, State):
+            await states.follow(source, self.engine, prepared, self.ctx, Subscription(self, id_, source.field))
+            self.perform(self.machine.completed(id_))
+            return
         if not isinstance(source, Source):
             raise Forbidden("this subscription has no source")
         shape = Shape(self.engine, prepared, self.ctx, source)
@@ -488,6 +494,12 @@ class Subscription:
     def offer(self, change: Change, payload: str) -> None:
         """Send an update to the client, unless the operation has ended."""
         self.push(Batch([(change, payload)]))
+
+    def tell(self, payload: str) -> None:
+        """Send a state to the client, unless the operation has ended."""
+        if self.id in self.connection.machine.operations:
+            self.connection.send(f'{{"id":{self.id_json.decode()},"type":"next","payload":{payload}}}')
+            self.count.inc()
 
     def push(self, batch: Batch) -> None:
         """Send the updates of a window to the client, unless the operation has ended."""

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from math import ceil
 from threading import Lock
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from apps.quotas import store
 from apps.quotas.headers import rate_headers
 from apps.quotas.models import Override
 from apps.quotas.plans import LOWEST, catalogue, limit_of
-from apps.quotas.types import Limit, Measure, Standing
+from apps.quotas.types import Limit, Measure, Standing, Usage
 from apps.tenants.selectors import by_id
 
 _HELD = """
@@ -86,9 +87,25 @@ def standing(ctx: Context) -> list[Standing]:
     ]
 
 
+def usage(ctx: Context) -> tuple[Usage, ...]:
+    """Return what the tenant in scope uses of each limit now; cheap enough to ask every second.
+
+    The limits may be up to KEPT_S old; nothing is taken. What processes hold on lease counts as used.
+    """
+    tenant_id = require_tenant_id()
+    limits = limits_for(tenant_id)
+    left: dict[str, float] = {}
+    with suppress(*store.StoreError):
+        left = store.look(f"t:{tenant_id}", {measure.value: limit for measure, limit in limits.items()})
+    return tuple(
+        Usage(measure, limit, ceil(limit.burst - left[measure.value]) if measure.value in left else None)
+        for measure, limit in limits.items()
+    )
+
+
 def overrides(ctx: Context) -> list[Override]:
     """Return the overrides of the tenant in scope."""
     return list(Override.objects.order_by("measure"))
 
 
-__all__ = ["catalogue", "limits_for", "rate_headers", "standing"]
+__all__ = ["catalogue", "limits_for", "rate_headers", "standing", "usage"]

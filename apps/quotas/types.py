@@ -98,6 +98,20 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What is used of one limit now: whole tokens of `limit.burst`; None while Redis is away."""
+
+    measure: Measure
+    limit: Limit
+    used: int | None
+
+    @property
+    def full_in_s(self) -> float:
+        """Seconds until nothing is used any more, when nothing more is taken; 0 when it is not known."""
+        return (self.used or 0) / self.limit.rate_per_s
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What taking tokens gave.
 

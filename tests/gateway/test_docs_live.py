@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from apps.connectors import services as connectors
+from apps.core.scope import tenant_scope
 from apps.gateway import limits, ws_outbox, ws_protocol
 from apps.gateway.graphql_http import MAX_BODY_BYTES
 from apps.gateway.realtime.hub import WINDOW_RECORDS
@@ -17,6 +19,9 @@ from tests.gateway.live_server import LiveServer
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "develop" / "graphql.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, flags=re.S | re.M)
+
+FIRST = {"changes": "created", "jobProgress": "queued", "usageUpdated": "api"}
+"""What each subscription of the page is told first."""
 
 
 def test_every_block_runs(live: LiveServer) -> None:
@@ -33,8 +38,14 @@ def test_every_block_runs(live: LiveServer) -> None:
             assert orjson.loads(done.stdout)["data"]["me"]["kind"] == "key", done
         elif language == "graphql" and "subscription" in text:
             with socket(live.ws_url, token) as client:
-                id_ = client.subscribe(text, tenant=kit.info.slug, since="0")
-                assert client.next(id_)["changes"]["op"] == "created"
+                field = re.search(r"(\w+)\(tenantId", text)
+                assert field is not None, text
+                id_ = client.subscribe(text, tenant=kit.info.slug, **({"since": "0"} if field[1] == "changes" else {}))
+                if field[1] == "jobProgress":
+                    with tenant_scope(kit.info.id):
+                        connectors.start_ingest(kit.ctx, source="stix", content=[b"{}"], enqueue=False)
+                told = client.next(id_)[field[1]]
+                assert (told.get("op") or told.get("state") or told["limits"][0]["measure"]) == FIRST[field[1]], told
         elif language == "graphql":
             data = api.data(text, **variables)
             assert not any(result.get("errors") for result in data.values()), data

@@ -197,6 +197,8 @@ GRAPHQL: Mapping[str, Row] = {
     "graphql Mutation.requestErasure": Row("privacy.erasure.create", ERASE, t.about(ERASURE), changes=True),
     "graphql Subscription.changes": Row("graph.changes.subscribe", READ, t.about("subscription ($tenant: ID!) { changes(tenantId: $tenant) { id } }")),
     "graphql Subscription.assetUpdated": Row("graph.changes.subscribe", READ, t.about("subscription ($id: ID!, $tenant: ID!) { assetUpdated(id: $id, tenantId: $tenant) { name } }")),
+    "graphql Subscription.jobProgress": Row("connectors.job.read", JOBS, t.about("subscription ($tenant: ID!) { jobProgress(tenantId: $tenant) { id source } }")),
+    "graphql Subscription.usageUpdated": Row("quotas.usage.read", USAGE, t.about("subscription ($tenant: ID!) { usageUpdated(tenantId: $tenant) { limits { measure used } } }")),
 }  # fmt: skip
 """Queries and mutations are tried over HTTP and over the websocket, subscriptions over the websocket."""
 

@@ -51,7 +51,9 @@ def over_socket(live: LiveServer, caller: Caller, target: Target, slug: str, nam
                 client.next(client.subscribe("{ __typename }"))
                 while not client.quiet(QUIET_S):
                     continue
-                return {"data": {"stands": True}, "errors": [one for one in client.kept if one.get("id") == id_]}
+                told = [one for one in client.kept if one.get("id") == id_]
+                wrong = [one for one in told if one["type"] == "error" or "errors" in one["payload"]]
+                return {"data": {"stands": True}, "errors": wrong}
             message = client.receive()
         except Closed as closed:
             assert closed.code in CLOSING, closed

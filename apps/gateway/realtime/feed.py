@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from uuid import UUID
 
@@ -52,6 +52,8 @@ class Feed:
         self._of_many: dict[Hashable, Shape] = {}  # those that look at every change
         self._of_one: dict[str, dict[Hashable, Shape]] = {}  # by what they ask for
         self.watchers: set[Member] = set()
+        self.listeners: set[Callable[[str], None]] = set()
+        """Called with the type of each record that is no change of the graph. Must not raise."""
         self.subscribed = asyncio.Event()
         self.ready = asyncio.Event()
         self._tail: Tail | None = None
@@ -282,6 +284,9 @@ class Feed:
         self._look_at_limits(stretch)
         if _is_watched(stretch):
             await asyncio.gather(*(member.revalidate() for member in list(self.watchers)), return_exceptions=True)
+        for notice in stretch.notices:
+            for listener in list(self.listeners):
+                listener(notice.type)
         for place, change in enumerate(stretch.changes):
             if place % TURN == 0:
                 await asyncio.sleep(0)  # let connections send what they were handed

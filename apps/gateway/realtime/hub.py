@@ -1,7 +1,7 @@
 """The process's end of live updates: one feed per tenant that anyone follows, held by count; joining and leaving."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -111,6 +111,18 @@ class Hub:
         if len(self._pacers) >= MAX_PACERS:
             self._pacers.clear()
         self._pacers[tenant_id] = pacer
+
+    def listen(self, tenant_id: UUID, listener: Callable[[str], None]) -> None:
+        """Have a listener told of the records of a tenant whose feed is held, until `unlisten` or the feed's end."""
+        held = self._feeds.get(tenant_id)
+        if held is not None:
+            held.feed.listeners.add(listener)
+
+    def unlisten(self, tenant_id: UUID, listener: Callable[[str], None]) -> None:
+        """Tell a listener no more."""
+        held = self._feeds.get(tenant_id)
+        if held is not None:
+            held.feed.listeners.discard(listener)
 
     async def _hold(self, ticket: Ticket, tenant_id: UUID) -> Feed:
         held = self._feeds.get(tenant_id)

@@ -10,9 +10,11 @@ from apps.core.errors import InvalidInput
 from apps.core.ids import parse_id
 from apps.gateway.pipeline import same_tenant
 from apps.gateway.realtime.shapes import Pushed, Source
+from apps.gateway.realtime.states import State, Told
 from apps.gateway.realtime.wire import WHOLE, Cursor
 from apps.gateway.realtime.wire import Change as WireChange
 from apps.gateway.schema import objects as o
+from apps.gateway.schema import standing
 from apps.gateway.schema.guards import call_of, guarded
 from apps.gateway.schema.scalars import DateTime
 from apps.gateway.shown import ASSET, ShownEntity
@@ -87,6 +89,48 @@ class Subscription(graphene.ObjectType):
         description="Every change of the tenant's graph, of these kinds (all without). With `since` first what happened behind that event."
         " With `coalesceMs` (50 to 60000) only the newest of each entity, every so many milliseconds.",
     )
+
+    job_progress = graphene.Field(
+        standing.JobProgress,
+        required=True,
+        tenant_id=graphene.ID(required=True),
+        id=graphene.ID(),
+        description="How far imports are: at first what stands, then what differs, at most twice a second. Without `id` all that are open or ended a moment ago; with it that one, until it has ended.",
+    )
+    usage_updated = graphene.Field(
+        standing.Usage,
+        required=True,
+        tenant_id=graphene.ID(required=True),
+        description="What is used of the tenant's limits: at first what stands, then what differs, at most once a second.",
+    )
+
+    @staticmethod
+    @guarded(standing.READ_JOBS)
+    def subscribe_job_progress(root: Any, info: GraphQLResolveInfo, tenant_id: str, id: str | None = None) -> State:
+        """Return the state of one import, or of those that move."""
+        tenant = same_tenant(call_of(info).ctx, tenant_id)
+        if id is None:
+            return standing.moving_jobs(tenant)
+        wanted = parse_id(id)
+        if wanted is None:
+            raise InvalidInput("id is not an id of this system", field="id")
+        return standing.one_job(tenant, wanted)
+
+    @staticmethod
+    def resolve_job_progress(root: Told, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        """Return how far the import is."""
+        return root.value
+
+    @staticmethod
+    @guarded(standing.READ_USAGE)
+    def subscribe_usage_updated(root: Any, info: GraphQLResolveInfo, tenant_id: str) -> State:
+        """Return the state of the tenant's limits."""
+        return standing.usage(same_tenant(call_of(info).ctx, tenant_id))
+
+    @staticmethod
+    def resolve_usage_updated(root: Told, info: GraphQLResolveInfo, **arguments: Any) -> standing.Usage:
+        """Return what is used."""
+        return standing.Usage(limits=root.value)
 
     @staticmethod
     @guarded("graph.changes.subscribe")
