@@ -13,6 +13,8 @@ from apps.tenants import selectors as tenants
 
 THEMES = frozenset({"light", "dark"})
 DENSITIES = frozenset({"comfortable", "compact"})
+HEARD = {"changes": "graph.changes.subscribe", "jobs": "connectors.job.read", "usage": "quotas.usage.read"}
+"""What pages follow live, and the action that policy must allow for it."""
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -84,6 +86,6 @@ def shell_of(request: HttpRequest) -> Shell | None:
             everywhere,
         ),
         search_href=reverse(f"portal:{'entities' if can_search else 'ledger' if can_audit else 'home'}", args=[slug]),
-        live=door.may(ctx, "graph.changes.subscribe"),
+        hears=tuple(name for name, action in HEARD.items() if door.may(ctx, action)),
         palette_href=reverse("portal:palette", args=[slug]),
     )

@@ -21,7 +21,9 @@ from django.utils.cache import add_never_cache_headers
 from apps.core.client import client_of, surroundings
 from apps.core.context import Actor, ActorKind, Context, SessionFacts
 from apps.core.errors import IgError, NotFound, StepUpRequired, Unauthenticated
+from apps.core.scope import require_tenant_id
 from apps.identity import services as identity
+from apps.ledger import selectors as ledger
 from apps.policy import services as policy
 from apps.portal import asking, errors
 from apps.tenants import selectors as tenants
@@ -107,6 +109,15 @@ def may(ctx: Context, action: str) -> bool:
     """Return whether the viewer may do `action` here; for what a page offers, not for what it does."""
     decision = policy.decide(ctx, action)
     return decision.allow or decision.step_up
+
+
+def newest_event() -> str:
+    """Return the newest event of the tenant in scope, for a page that will follow what happens behind it.
+
+    A view asks first, before it reads what it shows: what happens in between is then told, if need be twice.
+    """
+    found = ledger.head(require_tenant_id())
+    return str(found.number if found else 0)
 
 
 def sign_in_first(request: HttpRequest) -> HttpResponse:

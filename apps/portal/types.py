@@ -351,7 +351,8 @@ class Acting:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What surrounds a signed-in page: who looks, at which tenant, in which roles, from which region."""
+    """What surrounds a signed-in page: who looks, at which tenant, in which roles, from which region; and what its
+    scripts may follow live: `changes`, `jobs`, `usage`."""
 
     person: str
     email: str
@@ -363,4 +364,4 @@ class Shell:
     sections: tuple[NavSection, ...] = ()
     search_href: str = ""
     palette_href: str = ""
-    live: bool = False
+    hears: tuple[str, ...] = ()

@@ -33,11 +33,11 @@ def test_a_file_comes_in_and_its_page_says_what_became_of_it(tenant: TenantKit, 
     assert sent.status_code == 302, text_of(sent)  # type: ignore[attr-defined,arg-type]
     page = sent["Location"]  # type: ignore[index]
     waiting = text_of(visitor.get(page))
-    assert "queued" in waiting and 'data-hx-trigger="every 1s"' in waiting and "Cancel" in waiting
+    assert "queued" in waiting and 'data-live="job"' in waiting and "Cancel" in waiting
     run_all(tenant)
     settle()
     done = text_of(visitor.get(page))
-    assert "partly in" in done and "Wrong rows" in done and "data-hx-trigger" not in done
+    assert "partly in" in done and "Wrong rows" in done and "data-live" not in done
     lines = streamed_bytes(visitor.get(f"{page}errors/"))
     assert lines.count(b"\n") == 1
     assert "Hammer" in text_of(visitor.get("entities/"))

@@ -75,6 +75,7 @@ def _kind_filter(ctx: Context, chosen: str, *, counted: bool) -> Filter:
 @door.tenant_page("graph.entity.read", "entities")
 def entities(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The list of entities: by name, or by words when something is searched for."""
+    since = door.newest_event()
     query = ListQuery.parse(request.path, request.GET.dict(), filters=("kind",), sorts=tuple(ORDERS))
     kind, problem, about = query.filters.get("kind") or None, "", ""
     found: list[tuple[EntityRow, str]] = []
@@ -129,7 +130,12 @@ def entities(request: HttpRequest, ctx: Context) -> HttpResponse:
     return render(
         request,
         "portal/entities.html",
-        {"table": table, "notices": licences.notices_of({row.licence for row, _ in found}), "slug": ctx.tenant_slug},
+        {
+            "table": table,
+            "notices": licences.notices_of({row.licence for row, _ in found}),
+            "slug": ctx.tenant_slug,
+            "since": since,
+        },
     )
 
 
@@ -174,6 +180,7 @@ def entity_or_404(ctx: Context, entity_id: UUID) -> shown.Shown:
 @door.tenant_page("graph.entity.read", "entities")
 def entity(request: HttpRequest, ctx: Context, entity_id: UUID) -> HttpResponse:
     """One entity: what it is, where from, what may be done, what happened."""
+    since = door.newest_event()
     seen = entity_or_404(ctx, entity_id)
     clearance = policy.clearance(ctx)
     may_open_ledger = door.may(ctx, "ledger.record.read")
@@ -190,6 +197,7 @@ def entity(request: HttpRequest, ctx: Context, entity_id: UUID) -> HttpResponse:
             "seen": seen,
             "row": seen.row,
             "icon_name": kinds.icon_of(seen.row.kind),
+            "since": since,
             "slug": ctx.tenant_slug,
             "crumbs": (
                 Crumb("Entities", reverse("portal:entities", args=[ctx.tenant_slug])),

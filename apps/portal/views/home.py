@@ -210,6 +210,7 @@ def _cards(ctx: Context) -> list[HomeCard]:
 @door.tenant_page("graph.summary.read", "home")
 def home(request: HttpRequest, ctx: Context) -> HttpResponse:
     """What the tenant holds, what changed last, what to do first."""
+    since = door.newest_event()
     summary = graph.graph_summary(ctx)
     may_list = door.may(ctx, "graph.entity.read")
     entities, found_licences = _recent_entities(ctx) if may_list else ([], set())
@@ -221,6 +222,7 @@ def home(request: HttpRequest, ctx: Context) -> HttpResponse:
         "portal/home.html",
         {
             "slug": ctx.tenant_slug,
+            "since": since,
             "stats": _stats(ctx, summary, ledger.head(require_tenant_id())),
             "bars": tuple(
                 (kind, count, 100 * count / most, f"{list_href}?kind={kind}" if may_list else "")

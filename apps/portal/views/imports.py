@@ -104,7 +104,13 @@ def imports(request: HttpRequest, ctx: Context) -> HttpResponse:
     return render(
         request,
         "portal/imports.html",
-        {"table": table, "may_create": may_create, "new_href": new_href, "working": working},
+        {
+            "table": table,
+            "may_create": may_create,
+            "new_href": new_href,
+            "working": working,
+            "slug": ctx.tenant_slug,
+        },
     )
 
 

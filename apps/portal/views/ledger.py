@@ -63,7 +63,7 @@ def _base() -> str:
 @door.tenant_page("ledger.record.read", "ledger")
 def ledger_page(request: HttpRequest, ctx: Context) -> HttpResponse:
     """The records, newest first, and where verification stands."""
-    tenant_id = require_tenant_id()
+    since, tenant_id = door.newest_event(), require_tenant_id()
     query = ListQuery.parse(request.path, request.GET.dict(), filters=("type",), sorts=())
     chosen = query.filters.get("type", "")
     before = None
@@ -109,6 +109,7 @@ def ledger_page(request: HttpRequest, ctx: Context) -> HttpResponse:
         "portal/ledger.html",
         {
             "table": table,
+            "since": since,
             "slug": ctx.tenant_slug,
             "head": head,
             "checkpoint": checkpoint,
