@@ -156,8 +156,14 @@ class Feed:
             if text is not None:
                 self._handing.put(shape, change, text)
         self._look_at_limits(stretch)
+        self._tell_listeners(stretch)
         self._note_heard()
         return True
+
+    def _tell_listeners(self, stretch: Stretch) -> None:
+        for notice in stretch.notices:
+            for listener in list(self.listeners):
+                listener(notice.type)
 
     def _note_heard(self) -> None:
         """Everything up to the cursor was handed on."""
@@ -284,9 +290,7 @@ class Feed:
         self._look_at_limits(stretch)
         if _is_watched(stretch):
             await asyncio.gather(*(member.revalidate() for member in list(self.watchers)), return_exceptions=True)
-        for notice in stretch.notices:
-            for listener in list(self.listeners):
-                listener(notice.type)
+        self._tell_listeners(stretch)
         for place, change in enumerate(stretch.changes):
             if place % TURN == 0:
                 await asyncio.sleep(0)  # let connections send what they were handed
