@@ -12,6 +12,7 @@ from apps.core.telemetry import get_logger, start_tracing, stop_tracing
 from apps.flags import services as flags
 from apps.gateway import store
 from apps.gateway.pools import sample_pools
+from apps.gateway.realtime import load
 from apps.identity import services as identity
 from apps.policy import services as policy
 
@@ -25,8 +26,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def _sample() -> None:
+    gathering = load.Gathering()
     while True:
         sample_pools()
+        await gathering.tell()
         await asyncio.sleep(SAMPLE_EVERY_S)
 
 
@@ -73,6 +76,7 @@ class Lifespan:
         await receive()  # lifespan.shutdown
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
+        await load.leave()
         await store.client().aclose()
         await asyncio.to_thread(_leave_database)
         try:

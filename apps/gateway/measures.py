@@ -44,6 +44,13 @@ FANOUT_SECONDS = Histogram(
 BUFFERED = Gauge(
     "ig_ws_buffered_bytes", "Updates that wait for clients that do not read, in bytes", multiprocess_mode="livesum"
 )
+QUEUE_DEPTH = Gauge(
+    "ig_ws_queue_depth",
+    "Messages that wait to be handed on (feed), or to be sent to clients that read slowly (outbox)",
+    ["queue"],
+    multiprocess_mode="livesum",
+)
+RETRIES = Counter("ig_feed_retries_total", "Times that reading what to push failed and was tried again", ["what"])
 GAPS = Counter("ig_feed_gaps_total", "Gaps in a tenant's feed that were filled from PostgreSQL", ["cause"])
 FEEDS = Gauge("ig_feed_open", "Tenants' feeds that this process follows", multiprocess_mode="livesum")
 PUBLISHED = Counter("ig_feed_published_total", "Messages published to tenants' feeds")

@@ -13,7 +13,7 @@ import orjson
 from apps.core import conf
 from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, IgError, RateLimited, Unauthenticated, Unavailable
-from apps.core.telemetry import get_logger, tracer
+from apps.core.telemetry import get_logger
 from apps.gateway import arrivals, measures, pipeline, threads
 from apps.gateway.answers import Outcome
 from apps.gateway.away import AWAY, database_away
@@ -22,7 +22,7 @@ from apps.gateway.documents import is_subscription
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.graphql_errors import format_refusal
 from apps.gateway.parameters import BadRequest, from_map
-from apps.gateway.realtime import states
+from apps.gateway.realtime import spans, states
 from apps.gateway.realtime.batches import Batch, Ready, frame_header
 from apps.gateway.realtime.hub import hub
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
@@ -47,7 +47,6 @@ from apps.gateway.ws_protocol import (
 from apps.gateway.ws_server import EXTENSION, Frames
 
 log = get_logger(__name__)
-tracing = tracer(__name__)
 
 REVALIDATE_S = 30.0  # keys and sessions also end by time, which no record tells
 PATIENCE_S = 30.0  # how long a replay waits for a client that does not read
@@ -248,6 +247,11 @@ class Connection:
         if self._tasks.get(id_) is task:
             del self._tasks[id_]
 
+    @property
+    def unsent(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self.outbox)
+
     def push(self, batch: Batch, id_: bytes) -> bool:
         """Send a window's updates of an operation: at once where nothing waits and the client reads, else in order.
 
@@ -415,7 +419,7 @@ class Connection:
             if isinstance(prepared, Outcome):
                 self.perform(self.machine.failed(id_, prepared.errors))
             elif is_subscription(prepared.operation):
-                await self._subscription(id_, prepared)
+                await self._subscription(id_, prepared, payload)
             else:
                 await self._execute(id_, prepared)
         except BadRequest as bad:
@@ -451,29 +455,33 @@ class Connection:
         else:
             self.perform(self.machine.failed(id_, outcome.errors))
 
-    async def _subscription(self, id_: str, prepared: Prepared) -> None:
-        with tracing.start_as_current_span("graphql subscribe", attributes={"graphql.operation.name": prepared.name}):
+    async def _subscription(self, id_: str, prepared: Prepared, payload: Mapping[str, Any]) -> None:
+        with spans.subscribing(payload, prepared, self.ctx, self.arrival.request_id) as span:
             source = self.engine.subscribe(prepared, Call.of(self.ctx, "ws"))
-        if isinstance(source, Outcome):
-            self.perform(self.machine.failed(id_, source.errors))
-            return
-        if isinstance(source, State):
-            await states.follow(source, self.engine, prepared, self.ctx, Subscription(self, id_, source.field))
-            self.perform(self.machine.completed(id_))
-            return
-        if not isinstance(source, Source):
-            raise Forbidden("this subscription has no source")
-        shape = Shape(self.engine, prepared, self.ctx, source)
-        member = Subscription(self, id_, source.field)
-        ticket = await hub().join(shape_key(prepared, self.ctx), shape, member)
+            if isinstance(source, Outcome):
+                spans.refuse(span, str(source.errors[0]["extensions"]["code"]))
+                self.perform(self.machine.failed(id_, source.errors))
+                return
+            if not isinstance(source, (Source, State)):
+                raise Forbidden("this subscription has no source")
+            span.set_attribute("ig.subscription.field", source.field)
+            member = Subscription(self, id_, source.field)
+            seated = states.silent(source) if isinstance(source, State) else source
+            shape = Shape(self.engine, prepared, self.ctx, seated)
+            ticket = await hub().join(shape_key(prepared, self.ctx), shape, member)
+            begun, began = span.get_span_context(), time.monotonic()
         measures.SUBSCRIPTIONS.labels(source.field).inc()
         try:
-            await (
-                asyncio.get_running_loop().create_future()
-            )  # until the client completes it or the connection ends: then it is cancelled
+            if isinstance(source, State):
+                await states.follow(source, self.engine, prepared, self.ctx, member)
+                self.perform(self.machine.completed(id_))
+            else:
+                # Until the client completes it or the connection ends: then it is cancelled.
+                await asyncio.get_running_loop().create_future()
         finally:
             measures.SUBSCRIPTIONS.labels(source.field).dec()
             hub().leave(ticket)
+            spans.unsubscribed(begun, source.field, str(source.tenant_id), time.monotonic() - began)
 
 
 def _standing(ctx: Context) -> tuple[object, ...]:
@@ -490,6 +498,11 @@ class Subscription:
         self.connection, self.id = connection, id_
         self.id_json = orjson.dumps(id_)
         self.count = tally(measures.DELIVERIES.labels(field))
+
+    @property
+    def sender(self) -> Connection:
+        """Its connection."""
+        return self.connection
 
     def offer(self, change: Change, payload: str) -> None:
         """Send an update to the client, unless the operation has ended."""

@@ -30,7 +30,7 @@ from apps.core.ids import parse_id
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
 from apps.identity.types import ACTING_PURPOSE
 from apps.policy import services as policy
-from apps.portal import asking, door, errors, services, standing, trails
+from apps.portal import asking, door, errors, live_load, services, standing, trails
 from apps.portal.types import TimelineItem
 from apps.tenants import selectors as tenants
 
@@ -143,7 +143,10 @@ class PlatformSite(UnfoldAdminSite):
         """The front page: how the platform stands."""
         may_see = self.may(request, "platform.health.read")
         stands = standing.now(lambda model: self._seen_address(request, model)) if may_see else None
-        return super().index(request, {"standing": stands, "recent": self._recent(request), **(extra_context or {})})
+        live = live_load.now() if may_see else None
+        return super().index(
+            request, {"standing": stands, "live": live, "recent": self._recent(request), **(extra_context or {})}
+        )
 
     def address_of(self, model: str) -> str:
         """Return the address of a model's list, by `app.model`."""

@@ -113,6 +113,11 @@ class Feed:
             found += of_it.values()
         return [shape for shape in found if shape.seats]
 
+    @property
+    def depth(self) -> int:
+        """How many messages wait to be handed on."""
+        return len(self._waiting)
+
     def incoming(self, message: bytes) -> None:
         """A message of the topic came. Where nothing waits before it and nothing has to be waited for, it is handed on at once."""
         if self._rests and not self._waiting and not self._must_read and self._at_once(message):
@@ -215,6 +220,7 @@ class Feed:
                 raise
             except Exception as error:  # noqa: BLE001  a feed outlives a database that is away; it tries again and catches up
                 failures += 1
+                measures.RETRIES.labels("feed").inc()
                 log.warning("feed stumbled", tenant=str(self.tenant_id), error=repr(error), failures=failures)
                 self._must_read = True
                 await asyncio.sleep(min(5.0, 0.05 * 2**failures))

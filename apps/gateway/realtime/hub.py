@@ -1,7 +1,7 @@
 """The process's end of live updates: one feed per tenant that anyone follows, held by count; joining and leaving."""
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -111,6 +111,11 @@ class Hub:
         if len(self._pacers) >= MAX_PACERS:
             self._pacers.clear()
         self._pacers[tenant_id] = pacer
+
+    def followed(self) -> Iterator[tuple[UUID, frozenset[Member], int]]:
+        """Yield each tenant that is followed, who follows it, and how many messages wait to be handed on."""
+        for tenant_id, held in self._feeds.items():
+            yield tenant_id, frozenset(held.feed.watchers), held.feed.depth
 
     def listen(self, tenant_id: UUID, listener: Callable[[str], None]) -> None:
         """Have a listener told of the records of a tenant whose feed is held, until `unlisten` or the feed's end."""

@@ -1,5 +1,6 @@
 """A shape: one document, one set of variables, one way to see. Its members get the same bytes, made once per change."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from apps.gateway import measures
 from apps.gateway.answers import encode
 from apps.gateway.call import Call
 from apps.gateway.engine import Engine, Prepared
+from apps.gateway.realtime import spans
 from apps.gateway.realtime.batches import Batch
 from apps.gateway.realtime.gaps import Gap, Reason
 from apps.gateway.realtime.pacing import Latest, Newest
@@ -31,8 +33,24 @@ MAX_HELD = 5_000
 WRITTEN = measures.OPERATIONS.labels("subscription", "OK")
 
 
+DELIVERED: Counter[UUID] = Counter()
+"""How many updates this process has handed to members, by tenant."""
+
+
+class Sender(Protocol):
+    """The connection that members share."""
+
+    @property
+    def unsent(self) -> int:
+        """How many messages wait to be sent."""
+
+
 class Member(Protocol):
     """One subscription of one connection."""
+
+    @property
+    def sender(self) -> Sender:
+        """Its connection."""
 
     def offer(self, change: Change, payload: str) -> None:
         """Take an update, already encoded. Must not block."""
@@ -223,6 +241,7 @@ class Shape:
         if not self.waiting:
             return
         batch, self.waiting = Batch(self.waiting), []
+        DELIVERED[self.source.tenant_id] += len(batch) * len(self.seats)
         for seat in list(self.seats):
             try:
                 seat.push(batch)
@@ -232,4 +251,5 @@ class Shape:
         if self._write is not None:  # else the engine counts
             tally(WRITTEN).inc(len(batch))
         batch.forget_frames()
+        spans.delivered(batch, self.source.field, str(self.source.tenant_id), len(self.seats))
         ages(measures.FANOUT_SECONDS).note(batch.told[0][0])

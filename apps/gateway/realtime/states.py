@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary
 from apps.core.context import Context, service_context
 from apps.core.errors import IgError, NotFound
 from apps.core.telemetry import get_logger
-from apps.gateway import measures, threads
+from apps.gateway import threads
 from apps.gateway.answers import encode
 from apps.gateway.call import Call
 from apps.gateway.engine import Engine, Prepared
 from apps.gateway.realtime.hub import hub
-from apps.gateway.realtime.shapes import Member, Shape, Source, shape_key
+from apps.gateway.realtime.shapes import Member, Source, shape_key
 from apps.policy import services as policy
 
 log = get_logger(__name__)
@@ -175,20 +175,22 @@ class Watch:
 _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Watch]]" = WeakKeyDictionary()
 
 
+def silent(state: State) -> Source:
+    """Return a source of no changes: by it a state's member sits in its tenant's feed as every other, so that what ends
+    its caller's access is heard at once."""
+    return Source(state.tenant_id, state.field, lambda change: False)
+
+
 async def follow(state: State, engine: Engine, prepared: Prepared, ctx: Context, member: Listener) -> None:
-    """Tell a member a state until it is complete or this is cancelled.
+    """Tell a member, which sits in the tenant's feed, a state until it is complete or this is cancelled.
 
     Raises what reading it raises (NotFound), and Forbidden, StepUpRequired once policy refuses.
     """
     loop = asyncio.get_running_loop()
-    # It sits in the tenant's feed as every subscription does, wanting no change: so it is cut off like any other.
-    shape = Shape(engine, prepared, ctx, Source(state.tenant_id, state.field, lambda change: False))
-    ticket = await hub().join(shape_key(prepared, ctx), shape, member)
     watches = _watches.setdefault(loop, {})
     key = (state.tenant_id, state.key)
     watch = watches.setdefault(key, Watch(state))
     follower = _Follower(member, engine, prepared, ctx, loop.create_future())
-    measures.SUBSCRIPTIONS.labels(state.field).inc()
     try:
         watch.followers.add(follower)
         hub().listen(state.tenant_id, watch.heard)
@@ -197,11 +199,9 @@ async def follow(state: State, engine: Engine, prepared: Prepared, ctx: Context,
             watch.task = asyncio.create_task(watch.run())
         await follower.over
     finally:
-        measures.SUBSCRIPTIONS.labels(state.field).dec()
         watch.followers.discard(follower)
         if not watch.followers and watches.get(key) is watch:
             del watches[key]
             hub().unlisten(state.tenant_id, watch.heard)
             if watch.task is not None:
                 watch.task.cancel()
-        hub().leave(ticket)

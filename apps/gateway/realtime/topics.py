@@ -10,7 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from apps.core.telemetry import get_logger
-from apps.gateway import store
+from apps.gateway import measures, store
 from apps.gateway.realtime.batches import WINDOW_S
 from apps.gateway.realtime.feed import Feed
 from apps.gateway.realtime.wire import topic
@@ -123,6 +123,7 @@ class Topics:
                 error = await self._follow()
             except (RedisError, OSError) as raised:
                 error = type(raised).__name__
+            measures.RETRIES.labels("topics").inc()
             log.warning("topics lost; reading from PostgreSQL until they are back", error=error)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
