@@ -29,19 +29,23 @@ def _sum(metric: Metric | Gauge) -> float:
     return sum(sample.value for sample in samples if not sample.name.endswith("_created"))
 
 
+def _left_out() -> float:
+    return _sum(measures.DROPPED) + _sum(measures.SHED)
+
+
 class Gathering:
     """Looks at the process from time to time; rates are those since the look before."""
 
     def __init__(self) -> None:
         self._at = time.monotonic()
-        self._delivered, self._left_out = _sum(measures.DELIVERIES), _sum(measures.DROPPED)
+        self._delivered, self._left_out = _sum(measures.DELIVERIES), _left_out()
         self._by_tenant: Counter[UUID] = Counter(DELIVERED)
 
     def look(self) -> ProcessLoad:
         """Return the load now, and set the gauges that are looked up, not counted."""
         now = time.monotonic()
         seconds = max(0.001, now - self._at)
-        delivered, left_out = _sum(measures.DELIVERIES), _sum(measures.DROPPED)
+        delivered, left_out = _sum(measures.DELIVERIES), _left_out()
         tenants, subscriptions, to_hand_on = [], 0, 0
         everyone: set[Sender] = set()
         for tenant_id, members, waiting in hub().followed():
