@@ -46,7 +46,7 @@ def posture_of(tenant_id: UUID, subject: str) -> Posture:
             if kind == SignalKind.SESSION:
                 about["ended_at"] = at
             elif kind == SignalKind.FACTOR:
-                about["confirm_since"] = at
+                about["confirm_since"], about["confirm_why"] = at, value
             else:
                 about[kind] = value
         return {whom: Posture(**about) for whom, about in said.items()}  # type: ignore[arg-type]

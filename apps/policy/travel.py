@@ -10,6 +10,8 @@ from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
 
+SAID = "travel"
+"""What a signal says that asks for a second factor because of two places."""
 EARTH_KM = 6371.0
 FASTEST_KM_H = 1000.0
 """An airliner with the wind behind it."""

@@ -197,6 +197,7 @@ class Posture:
     account: str = "open"
     ended_at: datetime | None = None
     confirm_since: datetime | None = None
+    confirm_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

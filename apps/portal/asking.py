@@ -34,6 +34,12 @@ SIGNALS: dict[str, Reason] = {
         "It signalled that the risk of your account is medium. It does not tell us what it saw.",
         STAY,
     ),
+    "travel": Reason(
+        "The place of this session",
+        "Your account was just used in two countries, and nobody travels between them so fast. A second factor that you "
+        "gave before no longer counts.",
+        STAY,
+    ),
     "factor": Reason(
         "Your identity provider",
         "It asked us to check that it is still you. A second factor that you gave before no longer counts.",

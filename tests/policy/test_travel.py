@@ -84,8 +84,9 @@ def test_two_places_at_once_ask_for_the_second_factor(tenant: TenantKit, settle:
     passes(session(tenant, "DE", now, factor))
     passes(session(tenant, "FR", now + timedelta(minutes=1), factor))
     assert signals(tenant) == []
-    with pytest.raises(StepUpRequired):
+    with pytest.raises(StepUpRequired) as asked:
         passes(session(tenant, "US", now + timedelta(minutes=2), factor))
+    assert asked.value.details["source"] == "travel"
     with pytest.raises(StepUpRequired):  # wherever it is
         passes(session(tenant, "FR", now + timedelta(minutes=2), factor))
     assert signals(tenant) == [f"user:{PERSON}"]

@@ -57,6 +57,7 @@ def test_the_page_says_which_act_asks_for_a_second_factor(tenant: TenantKit) -> 
     assert "To make, rotate and revoke API keys, you need a second factor from the last 15 minutes." in page
     assert "A change to how you sign in" in text_of(visitor.get("/login/code/?next=/&why=account"))
     assert "What you asked for" in text_of(visitor.get("/login/code/?next=/"))
+    assert "used in two countries" in text_of(visitor.get("/login/code/?next=/&why=signal&source=travel"))
     assert "It reaches over all tenants" in text_of(visitor.get("/login/code/?next=/admin/"))
 
 

@@ -6,7 +6,7 @@ from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, StepUpRequired, Unauthenticated
 from apps.core.sockets import ACTIONS
 from apps.identity.types import SCOPE_ROLES, STEP_UP_FRESHNESS, Role
-from apps.policy import journal, postures, rulings
+from apps.policy import journal, postures, rulings, travel
 from apps.policy.assessment import is_fresh
 from apps.policy.services.travelling import note_place
 from apps.policy.types import Assessment, Clearance, Decision, Risk, Stage
@@ -137,11 +137,14 @@ def assess_session(ctx: Context) -> None:
 
 def _source(ctx: Context) -> str:
     """Return by whose word a session must be confirmed: its identity provider asked for a `factor` anew or signalled a
-    risk (`provider`), else the `session` says so itself (its token, or the proxy in front of us)."""
+    risk (`provider`), it is in two places at once (`travel`), else the `session` says so itself (its token, or the proxy
+    in front of us)."""
     known = postures.NOTHING if ctx.tenant_id is None else postures.posture_of(ctx.tenant_id, ctx.actor.ref)
     if _gravity(ctx.session.risk) >= max(_gravity(known.risk), _gravity(Risk.MEDIUM)):
         return "session"
-    return "provider" if _gravity(known.risk) >= _gravity(Risk.MEDIUM) else "factor"
+    if _gravity(known.risk) >= _gravity(Risk.MEDIUM):
+        return "provider"
+    return "travel" if known.confirm_why == travel.SAID else "factor"
 
 
 def warm() -> None:

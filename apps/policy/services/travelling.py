@@ -87,7 +87,7 @@ def _tell(ctx: Context, before: str, seconds: int) -> None:
             jti=str(new_id()),
             kind=SignalKind.FACTOR.value,
             subject=ctx.actor.ref,
-            value="confirm",
+            value=travel.SAID,
             at=ctx.now,
             received_at=ctx.now,
         )
