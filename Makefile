@@ -5,7 +5,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv/bin/python
 WORKERS ?= 2
 ARGS ?=
-BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
+BENCHMARKS = $(sort $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))) \
+	$(notdir $(patsubst %/__main__.py,%,$(wildcard benchmarks/*/__main__.py))))
 
 .DEFAULT_GOAL := run
 .PHONY: run test check bench neo4j fmt tools requirements clean python setup setup-dev
