@@ -243,3 +243,26 @@ async def test_a_window_is_short_and_an_idle_one_is_none() -> None:
     while len(shape.flushed) < 2:
         await asyncio.sleep(0.001)
     assert shape.flushed[1] - shape.flushed[0] >= 0.045
+
+
+async def test_who_rests_goes_on_when_what_comes_can_be_sent_at_once() -> None:
+    class Shape:
+        def flush(self) -> None:
+            order.append("flushed")
+
+    order: list[str] = []
+    flusher, shape = Flusher(window_s=0.02), Shape()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    flusher.mark(shape)
+    flusher.rest(lambda: order.append("read"))
+    while len(order) < 2:
+        await asyncio.sleep(0.001)
+    assert order == ["flushed", "read"] and loop.time() - began >= 0.019
+    flusher.mark(shape)
+    await asyncio.sleep(0.002)
+    assert order == ["flushed", "read", "flushed"]
+    flusher = Flusher(window_s=0.01)
+    flusher.rest(lambda: order.append("nothing was to be sent"))
+    while len(order) < 4:
+        await asyncio.sleep(0.001)

@@ -166,6 +166,18 @@ class Flusher:
         self._marked: dict[Flushes, None] = {}
         self._timer: asyncio.Handle | None = None
         self._not_before = 0.0
+        self._resting: list[Callable[[], None]] = []
+
+    def rest(self, go_on: Callable[[], None]) -> None:
+        """Call back when the window is over that begins now: what comes before is not sent earlier anyway."""
+        self._resting.append(go_on)
+        if self._timer is None:
+            asyncio.get_running_loop().call_later(self.window_s, self._go_on)
+
+    def _go_on(self) -> None:
+        resting, self._resting = self._resting, []
+        for go_on in resting:
+            go_on()
 
     def mark(self, shape: Flushes) -> None:
         """Have a shape flushed at the end of the window."""
@@ -182,4 +194,7 @@ class Flusher:
         for shape in marked:
             shape.flush()
         ended = time.monotonic()
-        self._not_before = ended + max(self.window_s, ended - began)
+        rest_s = max(self.window_s, ended - began)
+        self._not_before = ended + rest_s
+        if self._resting:
+            asyncio.get_running_loop().call_later(rest_s, self._go_on)

@@ -45,6 +45,7 @@ class Feed:
     def __init__(self, tenant_id: UUID, flusher: Flusher, pacer: Pacer | None = None) -> None:
         """`pacer` has the tenant's buckets where it was followed before."""
         self.tenant_id = tenant_id
+        self.flusher = flusher
         self._handing = Handing(flusher, pacer or Pacer(NARROW, time.monotonic()), self._wake)
         self._limits_until = 0.0
         self.ctx = service_context("live", tenant_id=tenant_id)

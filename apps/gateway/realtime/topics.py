@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from apps.core.telemetry import get_logger
 from apps.gateway import measures, store
-from apps.gateway.realtime.batches import WINDOW_S
 from apps.gateway.realtime.feed import Feed
 from apps.gateway.realtime.wire import topic
 from apps.gateway.waiting import Gate
@@ -27,11 +26,17 @@ class Line(asyncio.Protocol):
     """A connection that only listens. redis-py makes it (address, TLS, credentials); then its messages are read here
     as they come, without a task, a time-out and a future for each."""
 
-    def __init__(self, connection: AbstractConnection, told: Callable[[list[Any]], None]) -> None:
-        """`connection` is connected and has nothing to answer. `told` is called with each message."""
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        told: Callable[[list[Any]], None],
+        rest: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """`connection` is connected and has nothing to answer. `told` is called with each message, `rest` with what is to
+        be called when reading may go on."""
         self.ended = Gate()
         self.error: str = "closed"
-        self._told, self._reader = told, hiredis.Reader()
+        self._told, self._rest, self._reader = told, rest, hiredis.Reader()
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._transport: asyncio.Transport = connection._writer.transport  # type: ignore[union-attr, assignment]
@@ -50,7 +55,6 @@ class Line(asyncio.Protocol):
         self._heard_at = self._loop.time()
         if len(data) < MUCH_BYTES:
             self._transport.pause_reading()
-            self._loop.call_later(WINDOW_S, self._go_on)
         self._reader.feed(data)
         try:
             while (message := self._reader.gets()) is not False:
@@ -61,6 +65,9 @@ class Line(asyncio.Protocol):
         except (hiredis.ProtocolError, hiredis.ReplyError) as error:
             self.error = str(error)
             self._transport.abort()
+        finally:
+            if len(data) < MUCH_BYTES:
+                self._rest(self._go_on)
 
     def _go_on(self) -> None:
         if not self._transport.is_closing():
@@ -134,7 +141,7 @@ class Topics:
         line = None
         try:
             await connection.connect()
-            line = self._line = Line(connection, self._take)
+            line = self._line = Line(connection, self._take, self._rest)
             line.send("SUBSCRIBE", *self._feeds)
             await line.listen()
             return line.error
@@ -142,6 +149,12 @@ class Topics:
             if self._line is line:
                 self._line = None
             await connection.disconnect(nowait=True)
+
+    def _rest(self, go_on: Callable[[], None]) -> None:
+        for feed in self._feeds.values():
+            feed.flusher.rest(go_on)  # all have the same
+            return
+        go_on()
 
     def _take(self, message: list[Any]) -> None:
         feed = self._feeds.get(message[1]) if len(message) == 3 and isinstance(message[1], bytes) else None
