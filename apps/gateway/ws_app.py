@@ -106,6 +106,7 @@ class Connection:
         self._writer: asyncio.Task[None] | None = None
         self._alarm: Alarm | None = None
         self._last_moment: Alarm | None = None
+        self._in_hand: Ready | None = None  # what waits for the client to read, taken from the outbox
         self._executing = 0
 
     async def run(self, receive: Receive, send: SendMessage) -> None:
@@ -187,8 +188,11 @@ class Connection:
                 if isinstance(item, str):
                     await send({"type": "websocket.send", "text": item})
                 elif self.frames is not None:
+                    self._in_hand = item
                     await self.frames.drained()
-                    self.frames.write(item.frames())
+                    if self._in_hand is item:  # nobody has taken it back meanwhile
+                        self.frames.write(item.frames())
+                    self._in_hand = None
                 else:
                     for text in item.texts():
                         await send({"type": "websocket.send", "text": text})
@@ -306,9 +310,11 @@ class Connection:
 
     def _too_slow(self) -> None:
         """Say what is missing in place of all that waits, and close."""
-        arrears = self.arrears or Arrears()
+        arrears, in_hand = self.arrears or Arrears(), self._in_hand
+        self._in_hand = None
+        unsent = [*([in_hand] if in_hand is not None else []), *self.outbox.abandon()]
         with suppress(Overflow):  # the close says it all the same
-            for text in arrears.last_words(self.outbox.abandon()):
+            for text in arrears.last_words(unsent):
                 self.outbox.put(text)
         self.outbox.close(CloseCode.TRY_AGAIN_LATER, "Too slow: resume with since = the last eventId received")
         self.perform([e for e in self.machine.shut(CloseCode.TRY_AGAIN_LATER, "Too slow") if isinstance(e, Stop)])
@@ -399,6 +405,7 @@ class Connection:
 
     def _cut(self, code: int, reason: str) -> None:
         """End the connection now; what waits to be sent is not sent any more."""
+        self._in_hand = None
         self.outbox.close(code, reason, at_once=True)
         self.perform([e for e in self.machine.shut(CloseCode.FORBIDDEN, reason) if isinstance(e, Stop)])
 

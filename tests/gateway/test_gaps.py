@@ -206,6 +206,24 @@ async def test_a_client_that_falls_behind_again_and_again_is_closed() -> None:
     assert wire.closed[0] == int(CloseCode.TRY_AGAIN_LATER)
 
 
+async def test_what_the_writer_holds_for_a_client_that_stays_slow_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_app, "SLOW_S", 0.05)
+    wire = Wire()
+    connection, subscription = connected(wire)
+    connection.outbox.max_bytes = 20_000
+    wire.paused = True
+    write_to(connection, wire)
+    for window in range(40):
+        subscription.push(batch_of(window * 10 + 1, window * 10 + 10, 100))
+        await asyncio.sleep(0)  # the writer takes the first and waits
+    await asyncio.sleep(1)
+    assert connection.outbox.closing
+    wire.paused = False
+    await over(connection)
+    (only,) = payloads(wire.written)
+    assert check_whole([only], 400) == 399
+
+
 async def test_other_operations_of_a_slow_client_are_told_of_their_own() -> None:
     wire, connection, _, last = slow(40)
     connection.machine.operations.add("2")
