@@ -528,6 +528,8 @@ class Subscription:
 
     async def room(self) -> None:
         """Wait until the connection has sent enough of what waits. Raises Unavailable when its client does not read."""
+        if self.connection.outbox.has_room:
+            return
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.connection.outbox.room()

@@ -30,6 +30,8 @@ class Handing:
 
     def at_once(self, wanted: Sequence[tuple[Shape, Change]]) -> bool:
         """Return whether these changes may be handed on without further ado; then their tokens are taken."""
+        if not wanted:
+            return True
         if self._owing:
             return False
         if len(wanted) == 1:  # as most are

@@ -165,10 +165,11 @@ class Hub:
             if not found:
                 return
             for stretch in found:
-                await seat.member.room()
                 for change in stretch.changes:
                     if change.cursor <= upto and shape.wants(change):
-                        seat.hand_on(change, await shape.render(change))
+                        payload = await shape.render(change)
+                        await seat.member.room()  # before each: several may be catching up on one connection
+                        seat.hand_on(change, payload)
                 place = stretch.upto
 
 
