@@ -1,6 +1,6 @@
 """Texts that no page can do anything with: PostgreSQL keeps no NUL, so a NUL in an address or a form is a broken request.
 
-Fields of forms refuse it by themselves; what a page reads straight from its address would reach the database.
+What a page reads straight from its address or its form would else reach the database.
 """
 
 from collections.abc import Callable

@@ -183,7 +183,7 @@ class Lane:
 
     async def round(self) -> None:
         kit = self.stream.kit
-        caller = await asyncio.to_thread(lambda: next(self.callers))
+        caller = await asyncio.to_thread(self._next)
         headers = {"cookie": f"{settings.SESSION_COOKIE_NAME}={caller.cookie}"} if caller.cookie else {}
         wire = Wire()
         scope = {"extensions": {"ig.frames": wire}, "headers": [], "client": ("127.0.0.1", 1)}
@@ -209,6 +209,12 @@ class Lane:
         finally:
             connection.perform(connection.machine.lost())
             await asyncio.gather(*connection._tasks.values(), *connection._chores, return_exceptions=True)
+
+    def _next(self) -> Caller:
+        try:
+            return next(self.callers)
+        finally:
+            connections.close_all()  # the thread ends with its loop, and the pool must not miss its connection
 
     def _change(self, caller: Caller) -> int:
         """Make the change; return the last write that had been begun when its commit returned."""

@@ -227,9 +227,10 @@ def _count_matching(tenant_id: UUID, plan: filters.Plan) -> tuple[int, bool]:
 
 
 def _count(where: str, params: list[Any], plan: filters.Plan) -> tuple[int, bool]:
-    # What is compared decides the plan; without comparisons the tenant's own index is the best one anyway.
+    # What is compared decides the plan; without comparisons the tenant's own index is the best one, and an order asks for it.
+    by = "" if plan.where or plan.kinds is not None else " order by e.id"
     rows = (store.by_index if plan.where else store.query)(
-        compose("select count(*) from (select 1 from graph_entity e where {where} limit %s) x", where=where),
+        compose("select count(*) from (select 1 from graph_entity e where {where}{by} limit %s) x", where=where, by=by),
         [*params, COUNT_LIMIT + 1],
     )
     counted = int(rows[0][0])
