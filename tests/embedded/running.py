@@ -101,7 +101,11 @@ class Running:
 
     def member(self, text: str) -> psutil.Process:
         """Return the first of the family with `text` in its command line."""
-        return next(process for process in self.family() if text in " ".join(process.cmdline()))
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that ended meanwhile
+                if text in " ".join(process.cmdline()):
+                    return process
+        raise LookupError(text)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the whole process group, as a terminal does for Ctrl-C."""
