@@ -298,5 +298,5 @@ def test_no_demo_when_it_is_not_wanted(product: Make) -> None:
 def _replaced(running: Running, program: str, before: psutil.Process) -> bool:
     try:
         return running.member(program) != before
-    except (StopIteration, psutil.Error):
+    except (LookupError, psutil.Error):
         return False
