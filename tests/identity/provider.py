@@ -93,7 +93,8 @@ def running() -> Iterator[Provider]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    provider.url = f"http://127.0.0.1:{server.server_port}/keys"
+    # Ports come again, and key sets are kept by address.
+    provider.url = f"http://127.0.0.1:{server.server_port}/{new_id().hex}/keys"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
