@@ -13,11 +13,12 @@ OPEN = FenceInfo()
 NOTHING = Posture()
 
 _FENCE = "select countries, version from policy_fence where tenant_id = %s"
-# The latest of each kind about each subject; what was withdrawn again (low risk, a trusted device) says nothing.
+# The latest of each kind about each subject; what was withdrawn again (low risk, a trusted device) says nothing, and a
+# token holder's place stops nobody.
 _LATEST = """
 select subject, kind, value, at from (
   select distinct on (subject, kind) subject, kind, value, at from policy_signal
-  where tenant_id = %s order by subject, kind, at desc, id desc
+  where tenant_id = %s and kind <> 'place' order by subject, kind, at desc, id desc
 ) latest
 where not (kind = 'risk' and value = 'low') and not (kind = 'account' and value = 'open')
 """

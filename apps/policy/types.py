@@ -179,13 +179,14 @@ class DecisionInfo:
 
 
 class SignalKind(StrEnum):
-    """What an identity provider's event is about."""
+    """What an identity provider's event, or our own finding, is about."""
 
     RISK = "risk"  # value: a Risk
     DEVICE = "device"  # value: trusted or untrusted
     ACCOUNT = "account"  # value: open or disabled
     SESSION = "session"  # value: ended; sessions begun before count no more
     FACTOR = "factor"  # value: confirm; a second factor given before counts no more
+    PLACE = "place"  # our own finding of a token holder, who can confirm nothing; told, and part of no posture
 
 
 @dataclass(frozen=True, slots=True)

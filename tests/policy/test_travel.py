@@ -135,6 +135,61 @@ def test_places_are_compared_within_one_tenant_and_caller(tenant: TenantKit) -> 
     assert signals(tenant) == signals(other) == []
 
 
+def found(kit: TenantKit) -> list[tuple[str, str]]:
+    with no_scope(), tenant_scope(kit.info.id):
+        return list(SignalEntry.objects.values_list("kind", "subject"))
+
+
+@pytest.mark.parametrize("kind", [ActorKind.API_KEY, ActorKind.SERVICE])
+def test_the_holder_of_a_token_goes_on_and_is_told_of(
+    tenant: TenantKit, settle: Callable[[], None], kind: ActorKind
+) -> None:
+    now = utc_now()
+    holder = str(new_id())
+
+    def runs_in(country: str, minutes: int) -> Context:
+        person = session(tenant, country, now + timedelta(minutes=minutes), None, holder)
+        return person.but(actor=Actor(kind, holder))
+
+    for minutes, country in enumerate(("DE", "US", "DE", "US")):
+        passes(runs_in(country, minutes))
+    assert found(tenant) == [("place", runs_in("DE", 0).actor.ref)]
+    settle()
+    with no_scope(), tenant_scope(tenant.info.id):
+        told = [row.type for row in ledger.records(tenant.info.id)]
+    assert told.count("policy.travel.impossible") == 1
+
+
+def test_who_dies_before_the_place_is_written_finds_it_again_and_records_it_once(
+    tenant: TenantKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = utc_now()
+    person = str(new_id())
+    passes(session(tenant, "DE", now, now, person))
+
+    class Dead(BaseException):
+        pass
+
+    real = get_redis_connection("default")
+
+    class Dying:
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+        def set(self, *args: object, **options: object) -> None:
+            raise Dead
+
+    with monkeypatch.context() as patched:
+        patched.setattr(travelling, "get_redis_connection", lambda name: Dying())
+        for _ in range(2):
+            with pytest.raises(Dead):
+                passes(session(tenant, "US", now + timedelta(minutes=1), now, person))
+    assert found(tenant) == [("factor", f"user:{person}")]
+    with pytest.raises(StepUpRequired):
+        passes(session(tenant, "US", now + timedelta(minutes=2), now, person))
+    assert found(tenant) == [("factor", f"user:{person}")]
+
+
 def test_without_redis_nobody_is_stopped(tenant: TenantKit, monkeypatch: pytest.MonkeyPatch) -> None:
     now = utc_now()
     person = str(new_id())

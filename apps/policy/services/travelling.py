@@ -7,14 +7,14 @@ person and token holder stands in Redis for a day; without Redis nobody is notic
 import re
 import time
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import transaction
 from django_redis import get_redis_connection
 from redis import RedisError
 
 from apps.bus import services as bus
-from apps.core.context import Context
-from apps.core.ids import new_id
+from apps.core.context import ActorKind, Context
 from apps.core.scope import tenant_scope
 from apps.core.telemetry import get_logger
 from apps.policy import measures, postures, travel
@@ -35,8 +35,12 @@ _written: dict[tuple[str, str], float] = {}
 
 
 def note_place(ctx: Context) -> None:
-    """Remember where a session is. When nobody travels so fast from where the same caller was last, that is a signal: it
-    counts as an identity provider's word that the second factor must be given again; at most one an hour."""
+    """Remember where a session is, and tell when nobody travels so fast from where the same caller was last; at most once
+    an hour. A person must then give the second factor again, as when an identity provider asks for it. The holder of a
+    token may be a program that runs in several places, and cannot: of it the ledger and the alert tell.
+
+    What it finds is recorded before the new place is written: whoever dies between finds it once more, and records it once.
+    """
     tenant_id, country = ctx.tenant_id, ctx.session.country
     if tenant_id is None or not country:
         return
@@ -44,25 +48,22 @@ def note_place(ctx: Context) -> None:
     now = time.monotonic()
     if now - _written.get((caller, country), -WRITTEN_EVERY_S) < WRITTEN_EVERY_S:
         return
+    place_key, told_key = f"ig:t:{caller}:place", f"ig:t:{caller}:travel"
     try:
-        place, at = _read(_exchange(f"ig:t:{caller}:place", f"{country} {ctx.now.timestamp():.0f}"))
+        redis = cast(Any, get_redis_connection("default"))
+        place, at = _read(redis.get(place_key))
         away_s = max(0.0, ctx.now.timestamp() - at)
-        quiet = travel.possible(place, country, away_s) or not _first(f"ig:t:{caller}:travel")
+        if not travel.possible(place, country, away_s) and not redis.exists(told_key):
+            _tell(ctx, tenant_id, place, at, int(away_s))
+            redis.set(told_key, b"1", ex=TOLD_EVERY_S)
+        redis.set(place_key, f"{country} {ctx.now.timestamp():.0f}", ex=KEPT_S)
     except (RedisError, OSError) as error:
         log.warning("the place of a session is not compared", error=type(error).__name__)
         return
     if len(_written) >= MOST:
         _written.clear()
-    for known in [key for key in ((caller, place), (caller, country)) if key in _written]:
-        del _written[known]
+    _written.pop((caller, place), None)
     _written[caller, country] = now
-    if not quiet:
-        _tell(ctx, place, int(away_s))
-
-
-def _exchange(key: str, value: str) -> bytes | None:
-    """Write a value and return the one before in one step, so that two processes cannot both miss a change."""
-    return cast(bytes | None, cast(Any, get_redis_connection("default")).set(key, value, ex=KEPT_S, get=True))
 
 
 def _read(value: bytes | None) -> tuple[str, float]:
@@ -71,26 +72,20 @@ def _read(value: bytes | None) -> tuple[str, float]:
     return (match[1].decode(), float(match[2])) if match else ("", 0.0)
 
 
-def _first(key: str) -> bool:
-    return bool(cast(Any, get_redis_connection("default")).set(key, b"1", ex=TOLD_EVERY_S, nx=True))
-
-
-def _tell(ctx: Context, before: str, seconds: int) -> None:
+def _tell(ctx: Context, tenant_id: UUID, before: str, at: float, seconds: int) -> None:
+    """Record it once for the place that was left, whoever else finds it at the same time."""
     country = ctx.session.country
-    measures.TRAVEL.inc()
-    log.warning("impossible travel", tenant=str(ctx.tenant_id), actor=ctx.actor.ref, seconds=seconds)
-    if ctx.tenant_id is None:
-        return
-    with tenant_scope(ctx.tenant_id), transaction.atomic():
-        SignalEntry.objects.create(
+    with tenant_scope(tenant_id), transaction.atomic():
+        _, made = SignalEntry.objects.get_or_create(
             issuer=ISSUER,
-            jti=str(new_id()),
-            kind=SignalKind.FACTOR.value,
-            subject=ctx.actor.ref,
-            value=travel.SAID,
-            at=ctx.now,
-            received_at=ctx.now,
+            jti=f"{ctx.actor.ref} {before} {at:.0f}",
+            kind=(SignalKind.FACTOR if ctx.actor.kind is ActorKind.USER else SignalKind.PLACE).value,
+            defaults={"subject": ctx.actor.ref, "value": travel.SAID, "at": ctx.now, "received_at": ctx.now},
         )
+        if not made:
+            return
         apart = round(travel.distance_km(before, country) or 0)
         bus.record(ctx, TravelImpossible(ctx.actor.ref, before, country, apart, seconds))
-        postures.POSTURES.changed(ctx.tenant_id)
+        postures.POSTURES.changed(tenant_id)
+    measures.TRAVEL.inc()
+    log.warning("impossible travel", tenant=str(tenant_id), actor=ctx.actor.ref, seconds=seconds)
