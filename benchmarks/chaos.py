@@ -128,7 +128,7 @@ async def _follow(product: Product, seen: Seen, over: asyncio.Event) -> None:
 def _told(seen: Seen, payload: dict[str, Any]) -> None:
     missed = (payload.get("extensions") or {}).get("discontinuity")
     if missed:
-        seen.skipped += int(missed["count"])
+        seen.skipped += int(missed["missed"])
     if payload.get("data"):
         seen.take(payload["data"]["changes"])
 

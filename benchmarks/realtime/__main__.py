@@ -29,7 +29,7 @@ from benchmarks import harness
 from benchmarks.load import compiled
 from benchmarks.realtime import contenders
 from benchmarks.realtime.contenders import Contender
-from benchmarks.realtime.journey import end_to_end
+from benchmarks.realtime.journey import end_to_end, neighbour
 from benchmarks.realtime.runs import (
     LADDERS,
     RATE,
@@ -45,7 +45,7 @@ from benchmarks.realtime.runs import (
 )
 from benchmarks.servers import node_home, running
 
-PARTS = ("push", "spread", "dead", "idle", "end")
+PARTS = ("push", "spread", "dead", "idle", "end", "neighbour")
 SEEDS = {"literal": "seed", "shared": "seed_shared"}
 
 
@@ -120,8 +120,8 @@ def main() -> int:
         client = redis.Redis.from_url(os.environ["REDIS_URL"])
         # A peer that lags is not to be cut off by Redis: its backlog is part of what is measured.
         client.config_set("client-output-buffer-limit", "pubsub 512mb 512mb 600")
-        bench, (ctx, token) = Bench(client, compiled(Path(folder))), contenders.make_tenant()
-        ours, home = contenders.ours(ctx, token), node_home()
+        bench, party = Bench(client, compiled(Path(folder))), contenders.make_party("bench")
+        ours, home = contenders.ours(party), node_home()
         all_ = [ours] + ([contenders.peer(design, home) for design in SEEDS] if home else [])
         if "push" in parts:
             _pushes(bench, all_, given, into)
@@ -134,7 +134,9 @@ def main() -> int:
                 pushed(bench, ours, process, Load(20, 200))  # warm
                 into.figures["idle_kb"] = idle_kb(bench, ours.target, process)
         if "end" in parts:
-            into.figures |= end_to_end(bench.program, ctx, token)
+            into.figures |= end_to_end(bench.program, party)
+        if "neighbour" in parts:
+            into.figures |= neighbour(bench.program, contenders.make_party("loud", RATE / 10), party)
     harness.report("realtime", into.figures, into.ratios, into.peers, load)
     return 0
 

@@ -3,14 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.load import Target
+from benchmarks.load import HELLO, Target
 from benchmarks.servers import Server, free_port
 from intelgraph.embedded.specs import WEB_OPTIONS
 
@@ -59,8 +60,34 @@ def _asset(mark: str, id_: str) -> dict[str, Any]:
     }
 
 
-def make_tenant() -> tuple[Any, str]:
-    """Make the benchmark's tenant and a reader's key; return its context and the key."""
+@dataclass(frozen=True)
+class Party:
+    """A tenant: in whose name is written there, and a reader's key."""
+
+    ctx: Any
+    token: str
+
+    def write(self, names: Sequence[str], first: str = "e") -> int:
+        """Upsert one entity for each name in one transaction; return when it was committed (ns since 1970). What has its
+        name already is not changed."""
+        from apps.core.scope import tenant_scope
+        from apps.graph import services as graph
+        from apps.graph.types import EntityInput
+
+        with tenant_scope(self.ctx.tenant_id):
+            graph.upsert_entities(
+                self.ctx,
+                inputs=[EntityInput("Asset", f"{first}{place}", name=name) for place, name in enumerate(names)],
+            )
+        return time.time_ns()
+
+    def greet(self) -> None:
+        """Write what tells subscribers that they stand."""
+        self.write([HELLO], f"h{time.time_ns()}-")
+
+
+def make_party(slug: str, deliveries_per_s: float = 1e6) -> Party:
+    """Make a tenant and a reader's key; so many changes a second are handed on to its subscribers."""
     from apps.core.context import service_context
     from apps.core.scope import tenant_scope
     from apps.identity import services as identity
@@ -68,15 +95,15 @@ def make_tenant() -> tuple[Any, str]:
     from apps.tenants import services as tenancy
 
     ctx = service_context("benchmark")
-    info = tenancy.create_tenant(ctx, slug="bench", name="Benchmark", home_region="eu-west-1")
+    info = tenancy.create_tenant(ctx, slug=slug, name=slug, home_region="eu-west-1")
     inside = ctx.but(tenant_id=info.id, tenant_slug=info.slug, region="eu-west-1")
     with tenant_scope(info.id):
-        # The stages stay on; their limits are lifted, since thousands subscribe at once to more than a small plan has.
-        for measure in ("api", "deliveries"):
+        # The stages stay on; other limits are lifted, since thousands subscribe at once to more than a small plan has.
+        for measure, rate in (("api", 1e6), ("deliveries", deliveries_per_s)):
             Override.objects.create(
-                measure=measure, rate_per_s=1e6, burst=10**8, reason="benchmark", created_by="service:benchmark"
+                measure=measure, rate_per_s=rate, burst=int(rate), reason="benchmark", created_by="service:benchmark"
             )
-        return inside, identity.create_api_key(inside, name="benchmark", scope="reader").token
+        return Party(inside, identity.create_api_key(inside, name="benchmark", scope="reader").token)
 
 
 def web() -> Server:
@@ -90,20 +117,20 @@ def web() -> Server:
     )
 
 
-def target(server: Server, ctx: Any, token: str, query: str, **variables: str) -> Target:
+def target(server: Server, party: Party, query: str, **variables: str) -> Target:
     """Return what subscribers of ours say, with the key."""
-    headers = (f"Authorization: Bearer {token}", "X-Ig-Purpose: investigation")
-    subscribe = {"query": query, "variables": {"t": str(ctx.tenant_id), **variables}}
+    headers = (f"Authorization: Bearer {party.token}", "X-Ig-Purpose: investigation")
+    subscribe = {"query": query, "variables": {"t": str(party.ctx.tenant_id), **variables}}
     return Target(server.port, "/graphql/ws", subscribe, headers)
 
 
-def ours(ctx: Any, token: str) -> Contender:
+def ours(party: Party) -> Contender:
     """Return our web process; its events are the messages that the relay publishes, one per change."""
     from apps.core.clock import iso
     from apps.gateway.realtime.wire import Change, Cursor, Stretch, encode, topic
     from apps.ledger import selectors as ledger
 
-    head = ledger.head(ctx.tenant_id)
+    head = ledger.head(party.ctx.tenant_id)
     first = (head.number if head else 0) + 1
 
     def event(number: int, mark: str, asset: str) -> bytes:
@@ -125,8 +152,8 @@ def ours(ctx: Any, token: str) -> Contender:
         # From the ledger's head on: what was published before the feed listened is no gap to be filled from PostgreSQL.
         return encode(Stretch(Cursor(first - 1), Cursor(place), (change,)))
 
-    server, name = web(), topic(ctx.tenant_id)
-    return Contender(server, target(server, ctx, token, ONE_ASSET, id=ASSET), lambda _: name, event)
+    server, name = web(), topic(party.ctx.tenant_id)
+    return Contender(server, target(server, party, ONE_ASSET, id=ASSET), lambda _: name, event)
 
 
 def peer(design: str, home: Path) -> Contender:
