@@ -65,12 +65,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def keep_to(cores: set[int]) -> None:
+    """Keep this process and what it has started, and will start, to some cores."""
+    me = psutil.Process()
+    for each in (me, *me.children(recursive=True)):
+        each.cpu_affinity(sorted(cores))
+
+
 @contextmanager
-def running(server: Server) -> Iterator[psutil.Process]:
-    """Start a server, wait until it takes connections, stop it."""
+def running(server: Server, cores: set[int] | None = None) -> Iterator[psutil.Process]:
+    """Start a server, kept to some cores where they are given; wait until it takes connections; stop it."""
+
+    def settle() -> None:
+        if cores:
+            os.sched_setaffinity(0, cores)
+
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            server.command, cwd=server.cwd, env={**os.environ, **server.environment}, stdout=log, stderr=log
+            server.command,
+            cwd=server.cwd,
+            env={**os.environ, **server.environment},
+            stdout=log,
+            stderr=log,
+            preexec_fn=settle,
         )
         try:
             until = time.monotonic() + 60

@@ -2,7 +2,8 @@
 
 Our web process with all stages, metrics and logs on, and the seed's own design (graphql-ws, ws, ioredis) as it stands
 (`literal`: a Redis connection per subscriber) and repaired (`shared`: one per process), in turn on the same Redis, with the
-same client, 300-byte frames and pace. Needs a C compiler; without Node there are no peers and no ratios.
+same client, 300-byte frames and pace; the server has a core for itself, but from end to end. Needs a C compiler; without Node
+there are no peers and no ratios.
 
 - `us`: the server process's CPU per delivery, 200 subscribers of one asset, 1,000 updates/s; medians over the rounds.
   `cpu_vs_seed`, `cpu_vs_seed_shared`: the peer's divided by ours. `p95_ms`, `loss`: of ours in these runs.
@@ -43,7 +44,7 @@ from benchmarks.realtime.runs import (
     saturation,
     spread,
 )
-from benchmarks.servers import node_home, running
+from benchmarks.servers import keep_to, node_home, running
 
 PARTS = ("push", "spread", "dead", "idle", "end", "neighbour")
 SEEDS = {"literal": "seed", "shared": "seed_shared"}
@@ -75,7 +76,7 @@ def _pushes(bench: Bench, all_: list[Contender], given: argparse.Namespace, into
     most: dict[str, float] = {}
     for turn in range(given.rounds):
         for each in all_:
-            with running(each.server) as process:
+            with running(each.server, bench.server_core) as process:
                 pushed(bench, each, process, Load(20, 500))  # warm
                 found[each.server.name].append(pushed(bench, each, process, Load(SUBSCRIBERS, given.events)))
                 if each is ours:
@@ -113,6 +114,9 @@ def main() -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 20_000), most))
     into = Report()
+    cores = os.sched_getaffinity(0)
+    of_servers = {min(cores)} if len(cores) > 1 else None
+    keep_to(cores - (of_servers or set()))
     with harness.services(), tempfile.TemporaryDirectory(prefix="ig-bench-") as folder:
         import django
 
@@ -120,7 +124,7 @@ def main() -> int:
         client = redis.Redis.from_url(os.environ["REDIS_URL"])
         # A peer that lags is not to be cut off by Redis: its backlog is part of what is measured.
         client.config_set("client-output-buffer-limit", "pubsub 512mb 512mb 600")
-        bench, party = Bench(client, compiled(Path(folder))), contenders.make_party("bench")
+        bench, party = Bench(client, compiled(Path(folder)), of_servers), contenders.make_party("bench")
         ours, home = contenders.ours(party), node_home()
         all_ = [ours] + ([contenders.peer(design, home) for design in SEEDS] if home else [])
         if "push" in parts:
@@ -130,9 +134,10 @@ def main() -> int:
         if "dead" in parts:
             into.figures |= beside_the_dead(bench, ours)
         if "idle" in parts:
-            with running(ours.server) as process:
+            with running(ours.server, bench.server_core) as process:
                 pushed(bench, ours, process, Load(20, 200))  # warm
                 into.figures["idle_kb"] = idle_kb(bench, ours.target, process)
+        keep_to(cores)
         if "end" in parts:
             into.figures |= end_to_end(bench.program, party)
         if "neighbour" in parts:

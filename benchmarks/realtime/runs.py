@@ -28,10 +28,11 @@ KEPT_MS = 250.0
 
 @dataclass(frozen=True)
 class Bench:
-    """What all runs share: Redis, the load client's program."""
+    """What all runs share: Redis, the load client's program, the core that servers have for themselves (if there are two)."""
 
     client: "redis.Redis"
     program: Path
+    server_core: set[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def spread(bench: Bench, contenders: list[Contender], rounds: int, events: int) 
     found: dict[str, list[dict[str, float]]] = {each.server.name: [] for each in contenders}
     for _ in range(rounds):
         for each in contenders:
-            with running(each.server) as process:
+            with running(each.server, bench.server_core) as process:
                 load = Load(TOPICS, max(2, events // TOPICS), topics=TOPICS)
                 pushed(bench, each, process, load)  # warm
                 found[each.server.name].append(pushed(bench, each, process, load))
@@ -155,7 +156,7 @@ def spread(bench: Bench, contenders: list[Contender], rounds: int, events: int) 
 
 def beside_the_dead(bench: Bench, contender: Contender) -> dict[str, float]:
     """Return what a quarter of clients that never read costs the others, and the server."""
-    with running(contender.server) as process:
+    with running(contender.server, bench.server_core) as process:
         pushed(bench, contender, process, Load(CROWD, RATE, longer=DEAD_NAME))  # warm
         alone = pushed(bench, contender, process, Load(CROWD - DEAD, 4 * RATE, longer=DEAD_NAME))
         beside = pushed(bench, contender, process, Load(CROWD, DEAD_S * RATE, dead=DEAD, longer=DEAD_NAME))
