@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from apps.core import conf
-from apps.gateway.ws_app import CLOSE_S
+from apps.gateway.ws_line import CLOSE_S
 from intelgraph.embedded.specs import WEB_OPTIONS
 
 ROOT = Path(__file__).parents[2]

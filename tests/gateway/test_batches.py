@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from apps.gateway import ws_app, ws_outbox
+from apps.gateway import ws_line, ws_outbox
 from apps.gateway.asgi import engine
 from apps.gateway.realtime import batches
 from apps.gateway.realtime.batches import Batch, Buffer, Flusher, Ready, frame_header
 from apps.gateway.realtime.shapes import Seat
 from apps.gateway.realtime.wire import Cursor
-from apps.gateway.ws_app import Connection, Subscription
+from apps.gateway.ws_app import Connection
 from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import Close, CloseCode, Phase, SocketLimits
+from apps.gateway.ws_subscription import Subscription
 from tests.gateway.test_seats import Listener, change
 
 
@@ -161,7 +162,7 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded_and_shared(
 
 
 async def test_who_does_not_read_its_close_finds_it_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_app, "CLOSE_S", 0.01)
+    monkeypatch.setattr(ws_line, "CLOSE_S", 0.01)
     wire, sent = Wire(), []
     connection, subscription = connected(wire)
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.gateway import ws_app
+from apps.gateway import ws_line
 from apps.gateway.realtime.batches import frame_header
 from apps.gateway.realtime.gaps import Gap, Reason, since_before, with_extensions
 from apps.gateway.realtime.wire import Change
-from apps.gateway.ws_app import Connection, Subscription
+from apps.gateway.ws_app import Connection
 from apps.gateway.ws_arrears import MAX_EPISODES
 from apps.gateway.ws_protocol import CloseCode
+from apps.gateway.ws_subscription import Subscription
 from tests.gateway.test_batches import Wire, batch_of, connected, texts
 from tests.gateway.test_seats import change
 
@@ -166,7 +167,7 @@ async def test_a_slow_client_is_told_what_it_misses_and_goes_on(frames: bool) ->
 
 
 async def test_a_client_that_stays_slow_is_told_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_app, "SLOW_S", 0.05)
+    monkeypatch.setattr(ws_line, "SLOW_S", 0.05)
     wire, connection, subscription, last = slow(40)
     assert not connection.outbox.closing
     await asyncio.sleep(1)
@@ -207,7 +208,7 @@ async def test_a_client_that_falls_behind_again_and_again_is_closed() -> None:
 
 
 async def test_what_the_writer_holds_for_a_client_that_stays_slow_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_app, "SLOW_S", 0.05)
+    monkeypatch.setattr(ws_line, "SLOW_S", 0.05)
     wire = Wire()
     connection, subscription = connected(wire)
     connection.outbox.max_bytes = 20_000

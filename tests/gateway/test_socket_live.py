@@ -15,8 +15,8 @@ import redis
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from apps.core.scope import tenant_scope
-from apps.gateway.ws_app import CLOSE_S
 from apps.gateway.ws_arrears import SLOW_S
+from apps.gateway.ws_line import CLOSE_S
 from apps.identity import selectors as identity_selectors
 from apps.identity import services as identity
 from apps.ledger import selectors as ledger

@@ -1,0 +1,111 @@
+"""Who is at the other end of a connection, and whether they may still be: looked at on connect and ever anew."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from apps.core.context import ActorKind, Context
+from apps.core.errors import IgError, Unauthenticated
+from apps.core.telemetry import get_logger
+from apps.gateway import arrivals, pipeline, threads
+from apps.gateway.away import AWAY, database_away
+from apps.gateway.ws_line import Line
+from apps.gateway.ws_protocol import CloseCode, SocketLimits
+from apps.gateway.ws_server import Frames
+
+log = get_logger(__name__)
+
+SERVICE_RESTART = 1012
+NOBODY = Context()
+
+
+class GuardedLine(Line):
+    """A line with its caller. Blocking work goes to the thread pool."""
+
+    __slots__ = ("_checking", "_chores", "_next_check", "arrival", "ctx")
+
+    def __init__(self, limits: SocketLimits, frames: Frames | None, arrival: pipeline.Arrival) -> None:
+        super().__init__(limits, frames)
+        self.arrival = arrival
+        self.ctx = NOBODY
+        self._chores: set[asyncio.Task[None]] = set()
+        self._checking: asyncio.Task[None] | None = None
+        self._next_check: asyncio.Task[None] | None = None
+
+    def chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def authenticate(self, payload: Mapping[str, Any]) -> None:
+        self.arrival = arrivals.of_socket(self.arrival, payload)
+        try:
+            passage = await threads.run_outside(
+                pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
+            )
+        except IgError as error:
+            self.perform(self.machine.refuse(error.message[:100]))
+            return
+        except AWAY as error:
+            self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, database_away(error).message))
+            return
+        except Exception:
+            log.exception("connection_init failed")
+            self.perform(self.machine.shut(CloseCode.INTERNAL, "Internal error"))
+            return
+        self.ctx = passage.ctx
+        self.perform(self.machine.acknowledge(anonymous=self.ctx.actor.kind is ActorKind.ANONYMOUS))
+
+    async def revalidate(self) -> None:
+        """Look at the caller anew: end the connection of one who is no longer allowed, or allowed otherwise.
+
+        Several who ask at once share one look, which begins after all of them asked: one that runs already may have
+        read what stood before.
+        """
+        if self.machine.anonymous or self.outbox.closing:
+            return
+        if self._next_check is None:
+            self._next_check = asyncio.create_task(self._check_after(self._checking))
+        await asyncio.shield(self._next_check)
+
+    async def _check_after(self, running: "asyncio.Task[None] | None") -> None:
+        if running is not None:
+            await asyncio.wait({running})
+        self._checking, self._next_check = self._next_check, None
+        await self._check()
+
+    async def _check(self) -> None:
+        try:
+            passage = await threads.run_outside(pipeline.look_again, self.arrival)
+        except IgError as error:
+            self.access_ended(error)
+            return
+        except Exception:
+            # It cannot be found out now whether the caller may still be here: then it may not.
+            log.exception("a caller cannot be looked at anew", request_id=self.arrival.request_id)
+            self.cut(SERVICE_RESTART, "Connect again")
+            return
+        self.compare(passage.ctx)
+
+    def access_ended(self, error: IgError) -> None:
+        code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
+        self.cut(int(code), "Access has ended")
+
+    def compare(self, now: Context) -> bool:
+        """Return whether the caller may still be here, and as before; end the connection when not."""
+        if now.actor.kind is ActorKind.ANONYMOUS:
+            self.cut(int(CloseCode.UNAUTHORIZED), "Access has ended")
+            return False
+        if _standing(now) != _standing(self.ctx):
+            self.cut(SERVICE_RESTART, "Your permissions have changed: connect again")
+            return False
+        return True
+
+    def broken(self) -> None:
+        """An update could not be made: have the client come back and resume."""
+        self.cut(int(CloseCode.INTERNAL), "An update could not be made: resume with since")
+
+
+def _standing(ctx: Context) -> tuple[object, ...]:
+    """Return what of a caller decides what a connection may do and see."""
+    return ctx.actor.ref, ctx.tenant_id, ctx.roles, ctx.scopes, ctx.platform_roles

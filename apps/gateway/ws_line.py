@@ -1,0 +1,177 @@
+"""What goes out on one connection: at once where the client reads, in order where it does not, and then a close."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from apps.core.telemetry import get_logger
+from apps.gateway import measures
+from apps.gateway.realtime.batches import Batch, Ready, frame_header
+from apps.gateway.waiting import Alarm, clock
+from apps.gateway.ws_arrears import SLOW_S, Arrears
+from apps.gateway.ws_outbox import Outbox, Overflow
+from apps.gateway.ws_protocol import CloseCode, Effect, Machine, SocketLimits, Stop
+from apps.gateway.ws_server import Frames
+
+log = get_logger(__name__)
+
+CLOSE_S = 5.0  # how long a client that does not read may hold up its own close
+
+SendMessage = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Line(ABC):
+    """The sending side of a connection. Everything runs on the event loop."""
+
+    __slots__ = (
+        *("_in_hand", "_last_moment", "_reader", "_send", "_writer"),
+        *("arrears", "frames", "machine", "outbox"),
+    )
+
+    def __init__(self, limits: SocketLimits, frames: Frames | None) -> None:
+        self.machine = Machine(limits)
+        self.outbox = Outbox(woken=self._flow)
+        self.arrears: Arrears | None = None
+        self.frames = frames
+        self._send: SendMessage | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._last_moment: Alarm | None = None
+        self._in_hand: Ready | None = None  # what waits for the client to read, taken from the outbox
+
+    @abstractmethod
+    def perform(self, effects: list[Effect]) -> None:
+        """Do what the machine says."""
+
+    @property
+    def unsent(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self.outbox)
+
+    def push(self, batch: Batch, id_: bytes) -> bool:
+        """Send a window's updates of an operation: at once where nothing waits and the client reads, else in order.
+
+        Returns False when they were left out, because the client has not read for too long; it will be told so.
+        """
+        frames = self.frames
+        if self.arrears is not None and id_ in self.arrears.gaps:
+            self.arrears.leave_out(id_, batch)
+            return False
+        if frames is not None and self.outbox.idle and not frames.paused:
+            frames.write(batch.frames(id_))
+            return True
+        try:
+            self.outbox.put(Ready(batch, id_))
+        except Overflow:
+            self._leave_out(id_, batch)
+            return False
+        return True
+
+    def send(self, text: str) -> None:
+        """Send a message of the protocol, at once where nothing waits; a client that has not read for too long is cut off."""
+        if self.frames is not None and self.outbox.idle and not self.frames.paused:
+            payload = text.encode()
+            self.frames.write(frame_header(len(payload)) + payload)
+            return
+        try:
+            self.outbox.put(text)
+        except Overflow:
+            self._too_slow()
+
+    def _flow(self) -> None:
+        """Something waits to be sent: have it sent, by a task that lasts only as long as something waits."""
+        if self._send is None:
+            return
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write(self._send))
+        if self.outbox.code is not None and self._last_moment is None:
+            measures.SOCKET_CLOSES.labels(str(self.outbox.code)).inc()
+            self._last_moment = clock().later(CLOSE_S, self._end)
+
+    async def _write(self, send: SendMessage) -> None:
+        try:
+            while (item := self.outbox.take()) is not None:
+                if isinstance(item, tuple):
+                    code, reason = item
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
+                    self._end()
+                    return
+                if self.arrears is not None and self.outbox.has_room:
+                    self._settle(self.arrears)
+                if isinstance(item, str):
+                    await send({"type": "websocket.send", "text": item})
+                elif self.frames is not None:
+                    self._in_hand = item
+                    await self.frames.drained()
+                    if self._in_hand is item:  # nobody has taken it back meanwhile
+                        self.frames.write(item.frames())
+                    self._in_hand = None
+                else:
+                    for text in item.texts():
+                        await send({"type": "websocket.send", "text": text})
+        except Exception as error:  # noqa: BLE001  whatever a server raises when its client is gone
+            log.debug("a client went away while it was sent to", error=type(error).__name__)
+            self._end()
+        else:
+            self._writer = None
+
+    async def part(self, send: SendMessage) -> None:
+        """Leave the close, and messages that were to be said before it, with the server: the client may read them yet."""
+        with suppress(Exception):  # it was said before, or nobody is there
+            async with asyncio.timeout(CLOSE_S):
+                while (item := self.outbox.take()) is not None:
+                    if isinstance(item, tuple):
+                        code, reason = item
+                        await send({"type": "websocket.close", "code": code, "reason": reason})
+                        return
+                    if isinstance(item, str) and self.frames is not None:
+                        payload = item.encode()
+                        self.frames.write(frame_header(len(payload)) + payload)
+
+    def _end(self) -> None:
+        """Stop to read: the close was sent, could not be sent in time, or nobody is there."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+
+    def cut(self, code: int, reason: str) -> None:
+        """End the connection now; what waits to be sent is not sent any more."""
+        self._in_hand = None
+        self.outbox.close(code, reason, at_once=True)
+        self.perform([e for e in self.machine.shut(CloseCode.FORBIDDEN, reason) if isinstance(e, Stop)])
+
+    def _leave_out(self, id_: bytes, batch: Batch) -> None:
+        """Leave updates out for which there is no room, and give the client a while to catch up."""
+        if self.arrears is None:
+            self.arrears = Arrears()
+        if not self.arrears.leave_out(id_, batch):
+            return
+        if self.arrears.too_often:
+            self._too_slow()
+        else:
+            clock().later(SLOW_S, partial(self._still_behind, self.arrears.episode))
+
+    def _still_behind(self, episode: int) -> None:
+        """Close the connection of a client that has not caught up in time."""
+        if self.arrears is not None and self.arrears.gaps and self.arrears.episode == episode:
+            self._too_slow()
+
+    def _settle(self, arrears: Arrears) -> None:
+        """The client reads again: tell it what it misses, and the newest."""
+        with suppress(Overflow):  # then the rest is told when there is room again
+            for text in arrears.settle():
+                self.outbox.put(text)
+
+    def _too_slow(self) -> None:
+        """Say what is missing in place of all that waits, and close."""
+        arrears, in_hand = self.arrears or Arrears(), self._in_hand
+        self._in_hand = None
+        unsent = [*([in_hand] if in_hand is not None else []), *self.outbox.abandon()]
+        with suppress(Overflow):  # the close says it all the same
+            for text in arrears.last_words(unsent):
+                self.outbox.put(text)
+        self.outbox.close(CloseCode.TRY_AGAIN_LATER, "Too slow: resume with since = the last eventId received")
+        self.perform([e for e in self.machine.shut(CloseCode.TRY_AGAIN_LATER, "Too slow") if isinstance(e, Stop)])

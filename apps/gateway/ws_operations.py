@@ -1,0 +1,138 @@
+"""The operations of a connection: each is admitted anew, prepared, then answered once or subscribed."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from apps.core.errors import Forbidden, IgError, RateLimited
+from apps.core.telemetry import get_logger
+from apps.gateway import measures, pipeline, threads
+from apps.gateway.answers import Outcome
+from apps.gateway.away import AWAY, database_away
+from apps.gateway.call import Call
+from apps.gateway.documents import is_subscription
+from apps.gateway.engine import Engine, Prepared
+from apps.gateway.graphql_errors import format_refusal
+from apps.gateway.parameters import BadRequest, from_map
+from apps.gateway.realtime import spans, states
+from apps.gateway.realtime.hub import hub
+from apps.gateway.realtime.shapes import Shape, Source, shape_key
+from apps.gateway.realtime.states import State
+from apps.gateway.ws_guard import GuardedLine
+from apps.gateway.ws_protocol import SocketLimits
+from apps.gateway.ws_server import Frames
+from apps.gateway.ws_subscription import Subscription
+
+log = get_logger(__name__)
+
+
+class OperatedLine(GuardedLine):
+    """A guarded line that runs operations. `executing` counts queries and mutations that have not been answered yet."""
+
+    __slots__ = ("_tasks", "engine", "executing")
+
+    def __init__(self, engine: Engine, limits: SocketLimits, frames: Frames | None, arrival: pipeline.Arrival) -> None:
+        super().__init__(limits, frames, arrival)
+        self.engine = engine
+        self.executing = 0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, id_: str, payload: Mapping[str, Any]) -> None:
+        """Run the operation that a payload describes, under this id."""
+        task = asyncio.create_task(self._operate(id_, payload))
+        self._tasks[id_] = task
+        task.add_done_callback(lambda done: self._forget(id_, done))
+
+    def stop(self, id_: str) -> None:
+        """The client wants no more of an operation."""
+        if self.arrears is not None:
+            self.arrears.forget(orjson.dumps(id_))
+        task = self._tasks.pop(id_, None)
+        if task is not None:
+            task.cancel()
+
+    def _forget(self, id_: str, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(id_) is task:
+            del self._tasks[id_]
+
+    async def _operate(self, id_: str, payload: Mapping[str, Any]) -> None:
+        try:
+            try:
+                passage = await threads.run_outside(pipeline.admit, self.arrival)
+            except RateLimited:
+                raise
+            except IgError as error:
+                self.access_ended(error)
+                return
+            if not self.compare(passage.ctx):
+                return
+            prepared = await self.engine.prepare(from_map(dict(payload)), self.ctx)
+            if isinstance(prepared, Outcome):
+                self.perform(self.machine.failed(id_, prepared.errors))
+            elif is_subscription(prepared.operation):
+                await self._subscription(id_, prepared, payload)
+            else:
+                await self._execute(id_, prepared)
+        except BadRequest as bad:
+            self.perform(self.machine.failed(id_, [{"message": bad.message, "extensions": {"code": "BAD_USER_INPUT"}}]))
+        except IgError as error:
+            self.perform(self.machine.failed(id_, [format_refusal(error)]))
+        except AWAY as error:
+            self.perform(self.machine.failed(id_, [format_refusal(database_away(error))]))
+        except Exception:
+            log.exception("operation failed", request_id=self.arrival.request_id)
+            self.perform(
+                self.machine.failed(
+                    id_,
+                    [
+                        {
+                            "message": f"An internal error happened; tell us request {self.arrival.request_id}",
+                            "extensions": {"code": "INTERNAL"},
+                        }
+                    ],
+                )
+            )
+
+    async def _execute(self, id_: str, prepared: Prepared) -> None:
+        """Run a query or mutation and answer it."""
+        self.executing += 1
+        try:
+            outcome = await self.engine.execute(prepared, Call.of(self.ctx, "ws"))
+        finally:
+            self.executing -= 1
+        if outcome.ran:
+            self.perform(self.machine.next(id_, outcome.payload()))
+            self.perform(self.machine.completed(id_))
+        else:
+            self.perform(self.machine.failed(id_, outcome.errors))
+
+    async def _subscription(self, id_: str, prepared: Prepared, payload: Mapping[str, Any]) -> None:
+        with spans.subscribing(payload, prepared, self.ctx, self.arrival.request_id) as span:
+            source = self.engine.subscribe(prepared, Call.of(self.ctx, "ws"))
+            if isinstance(source, Outcome):
+                spans.refuse(span, str(source.errors[0]["extensions"]["code"]))
+                self.perform(self.machine.failed(id_, source.errors))
+                return
+            if not isinstance(source, (Source, State)):
+                raise Forbidden("this subscription has no source")
+            span.set_attribute("ig.subscription.field", source.field)
+            member = Subscription(self, id_, source.field)
+            seated = states.silent(source) if isinstance(source, State) else source
+            shape = Shape(self.engine, prepared, self.ctx, seated)
+            ticket = await hub().join(shape_key(prepared, self.ctx), shape, member)
+            begun, began = span.get_span_context(), time.monotonic()
+        measures.SUBSCRIPTIONS.labels(source.field).inc()
+        try:
+            if isinstance(source, State):
+                await states.follow(source, self.engine, prepared, self.ctx, member)
+                self.perform(self.machine.completed(id_))
+            else:
+                # Until the client completes it or the connection ends: then it is cancelled.
+                await asyncio.get_running_loop().create_future()
+        finally:
+            measures.SUBSCRIPTIONS.labels(source.field).dec()
+            hub().leave(ticket)
+            spans.unsubscribed(begun, source.field, str(source.tenant_id), time.monotonic() - began)
