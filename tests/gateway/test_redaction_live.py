@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import TenantKit, make_tenant
 from tests.gateway.clients import Api, socket
+from tests.gateway.following import follow, take
 from tests.gateway.live_server import LiveServer
-from tests.gateway.test_socket_live import follow, take
 
 SHOW = "query ($id: ID!) { entity(id: $id) { kind name externalId properties dataClass withheld withheldReason } }"
 
