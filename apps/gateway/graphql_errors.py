@@ -7,7 +7,7 @@ from graphql import GraphQLError
 from apps.core import problem
 from apps.core.errors import IgError, RateLimited
 from apps.core.telemetry import get_logger
-from apps.gateway.away import AWAY, database_away
+from apps.gateway.away import TROUBLE, refusal_of
 
 log = get_logger(__name__)
 
@@ -56,8 +56,8 @@ def format_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
         formatted["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
     if error.path:
         formatted["path"] = error.path
-    if isinstance(original, AWAY):
-        original = database_away(original)
+    if isinstance(original, TROUBLE):
+        original = refusal_of(original)
     if isinstance(original, IgError):
         formatted["message"] = original.message
         formatted["extensions"] = extensions_of(original)

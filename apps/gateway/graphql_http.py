@@ -12,7 +12,7 @@ from apps.core.context import ActorKind
 from apps.core.errors import Forbidden, IgError, Unauthenticated
 from apps.gateway import arrivals, pipeline, threads
 from apps.gateway.answers import Answer, Outcome, answer, refusal
-from apps.gateway.away import AWAY, database_away
+from apps.gateway.away import TROUBLE, refusal_of
 from apps.gateway.call import Call
 from apps.gateway.documents import is_mutation, is_subscription
 from apps.gateway.edge import note_caller
@@ -113,8 +113,8 @@ class GraphQLHttp:
             note_caller(scope.get("ig", {}), passage.ctx)
         except IgError as error:
             return answer(outcome_of(error), media_type)
-        except AWAY as error:
-            return answer(outcome_of(database_away(error)), media_type)
+        except TROUBLE as error:
+            return answer(outcome_of(refusal_of(error)), media_type)
         if outcome is not None:
             return answer(outcome, media_type, self._headers(passage, early))
         parameters = early or await self.read(scope, receive, headers)

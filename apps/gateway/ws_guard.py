@@ -8,7 +8,7 @@ from apps.core.context import ActorKind, Context
 from apps.core.errors import IgError, Unauthenticated
 from apps.core.telemetry import get_logger
 from apps.gateway import arrivals, pipeline, threads
-from apps.gateway.away import AWAY, database_away
+from apps.gateway.away import TROUBLE, refusal_of
 from apps.gateway.ws_line import Line
 from apps.gateway.ws_protocol import CloseCode, SocketLimits
 from apps.gateway.ws_server import Frames
@@ -46,8 +46,8 @@ class GuardedLine(Line):
         except IgError as error:
             self.perform(self.machine.refuse(error.message[:100]))
             return
-        except AWAY as error:
-            self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, database_away(error).message))
+        except TROUBLE as error:
+            self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, refusal_of(error).message))
             return
         except Exception:
             log.exception("connection_init failed")

@@ -11,7 +11,7 @@ from apps.core.errors import Forbidden, IgError, RateLimited
 from apps.core.telemetry import get_logger
 from apps.gateway import measures, pipeline, threads
 from apps.gateway.answers import Outcome
-from apps.gateway.away import AWAY, database_away
+from apps.gateway.away import TROUBLE, refusal_of
 from apps.gateway.call import Call
 from apps.gateway.documents import is_subscription
 from apps.gateway.engine import Engine, Prepared
@@ -80,8 +80,8 @@ class OperatedLine(GuardedLine):
             self.perform(self.machine.failed(id_, [{"message": bad.message, "extensions": {"code": "BAD_USER_INPUT"}}]))
         except IgError as error:
             self.perform(self.machine.failed(id_, [format_refusal(error)]))
-        except AWAY as error:
-            self.perform(self.machine.failed(id_, [format_refusal(database_away(error))]))
+        except TROUBLE as error:
+            self.perform(self.machine.failed(id_, [format_refusal(refusal_of(error))]))
         except Exception:
             log.exception("operation failed", request_id=self.arrival.request_id)
             self.perform(

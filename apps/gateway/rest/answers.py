@@ -13,7 +13,7 @@ from ninja.errors import HttpError, ValidationError
 from apps.core import problem
 from apps.core.errors import IgError
 from apps.core.telemetry import get_logger
-from apps.gateway.away import AWAY, database_away
+from apps.gateway.away import TROUBLE, refusal_of
 from apps.gateway.middleware import request_id_of
 from apps.gateway.rest import uploads
 from apps.gateway.security_headers import DATA_POLICY
@@ -69,8 +69,8 @@ def _told(request: HttpRequest, error: Any) -> HttpResponse:
     Expected refusals keep their words; what nobody expected is logged and told by its request id only.
     """
     request_id = request_id_of(request)
-    if isinstance(error, AWAY):
-        error = database_away(error)
+    if isinstance(error, TROUBLE):
+        error = refusal_of(error)
     if isinstance(error, IgError) and error.status < 500:
         document = problem.of(error, request_id=request_id)
         problems = document.pop("problems", None)
