@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from apps.core.context import ActorKind, Context
-from apps.core.errors import IgError, Unauthenticated
+from apps.core.errors import Forbidden, IgError, Misdirected, NotFound, StepUpRequired, Unauthenticated, Unavailable
 from apps.core.telemetry import get_logger
 from apps.gateway import arrivals, pipeline, threads
 from apps.gateway.away import TROUBLE, refusal_of
@@ -17,6 +17,8 @@ log = get_logger(__name__)
 
 SERVICE_RESTART = 1012
 NOBODY = Context()
+ENDED = (Unauthenticated, StepUpRequired, Forbidden, NotFound, Misdirected)
+"""What the stages before a door raise when a caller may not be here any more. All else speaks of one request only."""
 
 
 class GuardedLine(Line):
@@ -33,18 +35,23 @@ class GuardedLine(Line):
         self._next_check: asyncio.Task[None] | None = None
 
     def chore(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have work of the connection's own done, at most as long as it lasts."""
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 
     async def authenticate(self, payload: Mapping[str, Any]) -> None:
+        """Find out who calls by what `connection_init` says, and answer it."""
         self.arrival = arrivals.of_socket(self.arrival, payload)
         try:
             passage = await threads.run_outside(
                 pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
             )
+        except Unavailable as error:
+            self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, error.message))
+            return
         except IgError as error:
-            self.perform(self.machine.refuse(error.message[:100]))
+            self.perform(self.machine.refuse(error.message))
             return
         except TROUBLE as error:
             self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, refusal_of(error).message))
@@ -75,19 +82,26 @@ class GuardedLine(Line):
         await self._check()
 
     async def _check(self) -> None:
+        """Look at the caller. When it cannot be found out now whether they may still be here, then they may not."""
         try:
             passage = await threads.run_outside(pipeline.look_again, self.arrival)
-        except IgError as error:
+        except ENDED as error:
             self.access_ended(error)
             return
+        except Unavailable as error:
+            self.cut(int(CloseCode.TRY_AGAIN_LATER), error.message)
+            return
+        except TROUBLE as error:
+            self.cut(int(CloseCode.TRY_AGAIN_LATER), refusal_of(error).message)
+            return
         except Exception:
-            # It cannot be found out now whether the caller may still be here: then it may not.
             log.exception("a caller cannot be looked at anew", request_id=self.arrival.request_id)
             self.cut(SERVICE_RESTART, "Connect again")
             return
         self.compare(passage.ctx)
 
     def access_ended(self, error: IgError) -> None:
+        """End the connection for what `ENDED` names."""
         code = CloseCode.UNAUTHORIZED if isinstance(error, Unauthenticated) else CloseCode.FORBIDDEN
         self.cut(int(code), "Access has ended")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from apps.core.errors import Forbidden, IgError, RateLimited
+from apps.core.errors import Forbidden, IgError
 from apps.core.telemetry import get_logger
 from apps.gateway import measures, pipeline, threads
 from apps.gateway.answers import Outcome
@@ -21,7 +21,7 @@ from apps.gateway.realtime import spans, states
 from apps.gateway.realtime.hub import hub
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
 from apps.gateway.realtime.states import State
-from apps.gateway.ws_guard import GuardedLine
+from apps.gateway.ws_guard import ENDED, GuardedLine
 from apps.gateway.ws_protocol import SocketLimits
 from apps.gateway.ws_server import Frames
 from apps.gateway.ws_subscription import Subscription
@@ -62,9 +62,7 @@ class OperatedLine(GuardedLine):
         try:
             try:
                 passage = await threads.run_outside(pipeline.admit, self.arrival)
-            except RateLimited:
-                raise
-            except IgError as error:
+            except ENDED as error:
                 self.access_ended(error)
                 return
             if not self.compare(passage.ctx):

@@ -8,6 +8,7 @@ from apps.gateway.waiting import Gate
 
 MAX_MESSAGES = 20_000
 MAX_BYTES = 4 * 1024 * 1024
+MAX_REASON_BYTES = 123  # a control frame's 125 without the code (RFC 6455 section 5.5)
 
 
 class Overflow(Exception):
@@ -59,9 +60,9 @@ class Outbox:
             self._woken()
 
     def close(self, code: int, reason: str, *, at_once: bool = False) -> None:
-        """Close after what waits (or instead of it). The first close counts."""
+        """Close after what waits (or instead of it). The first close counts. Of a long reason its beginning is said."""
         if self._close is None:
-            self._close = (code, reason)
+            self._close = (code, reason.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore"))
         if at_once:
             self.abandon()
         if self._woken is not None:
