@@ -19,6 +19,7 @@ from apps.gateway.graphql_errors import format_refusal
 from apps.gateway.parameters import BadRequest, from_map
 from apps.gateway.realtime import spans, states
 from apps.gateway.realtime.hub import hub
+from apps.gateway.realtime.numbering import asked_for as numbers_asked_for
 from apps.gateway.realtime.shapes import Shape, Source, shape_key
 from apps.gateway.realtime.states import State
 from apps.gateway.ws_guard import ENDED, GuardedLine
@@ -108,6 +109,10 @@ class OperatedLine(GuardedLine):
             self.perform(self.machine.failed(id_, outcome.errors))
 
     async def _subscription(self, id_: str, prepared: Prepared, payload: Mapping[str, Any]) -> None:
+        try:
+            numbering = numbers_asked_for(payload)
+        except ValueError as error:
+            raise BadRequest(str(error)) from None
         with spans.subscribing(payload, prepared, self.ctx, self.arrival.request_id) as span:
             source = self.engine.subscribe(prepared, Call.of(self.ctx, "ws"))
             if isinstance(source, Outcome):
@@ -117,7 +122,7 @@ class OperatedLine(GuardedLine):
             if not isinstance(source, (Source, State)):
                 raise Forbidden("this subscription has no source")
             span.set_attribute("ig.subscription.field", source.field)
-            member = Subscription(self, id_, source.field)
+            member = Subscription(self, id_, source.field, numbering)
             seated = states.silent(source) if isinstance(source, State) else source
             shape = Shape(self.engine, prepared, self.ctx, seated)
             ticket = await hub().join(shape_key(prepared, self.ctx), shape, member)

@@ -7,6 +7,7 @@ import orjson
 from apps.core.errors import Unavailable
 from apps.gateway import measures
 from apps.gateway.realtime.batches import Batch
+from apps.gateway.realtime.numbering import Numbering
 from apps.gateway.realtime.wire import Change
 from apps.gateway.tallies import tally
 from apps.gateway.ws_guard import GuardedLine
@@ -17,10 +18,11 @@ PATIENCE_S = 30.0  # how long a replay waits for a client that does not read
 class Subscription:
     """A member of the hub: hands on to its connection, while the operation runs."""
 
-    __slots__ = ("connection", "count", "id", "id_json")
+    __slots__ = ("_numbering", "connection", "count", "id", "id_json")
 
-    def __init__(self, connection: GuardedLine, id_: str, field: str) -> None:
+    def __init__(self, connection: GuardedLine, id_: str, field: str, numbering: Numbering | None = None) -> None:
         self.connection, self.id = connection, id_
+        self._numbering = numbering
         self.id_json = orjson.dumps(id_)
         self.count = tally(measures.DELIVERIES.labels(field))
 
@@ -36,12 +38,18 @@ class Subscription:
     def tell(self, payload: str) -> None:
         """Send a state to the client, unless the operation has ended."""
         if self.id in self.connection.machine.operations:
+            if self._numbering is not None:
+                payload = self._numbering.result(payload)
             self.connection.send(f'{{"id":{self.id_json.decode()},"type":"next","payload":{payload}}}')
             self.count.inc()
 
     def push(self, batch: Batch) -> None:
         """Send the updates of a window to the client, unless the operation has ended."""
-        if self.id in self.connection.machine.operations and self.connection.push(batch, self.id_json):
+        if self.id not in self.connection.machine.operations:
+            return
+        if self._numbering is not None:
+            batch = self._numbering.batch(batch)
+        if self.connection.push(batch, self.id_json):
             self.count.inc(len(batch))
 
     async def room(self) -> None:
