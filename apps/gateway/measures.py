@@ -50,7 +50,14 @@ QUEUE_DEPTH = Gauge(
     ["queue"],
     multiprocess_mode="livesum",
 )
-RETRIES = Counter("ig_feed_retries_total", "Times that reading what to push failed and was tried again", ["what"])
+RETRIES = Counter(
+    "ig_feed_retries_total",
+    "Times that reading (feed) or publishing (publish) updates failed and was tried again",
+    ["what"],
+)
+PASSED_OVER = Counter(
+    "ig_feed_passed_over_total", "Events that were not published since Redis was away; readers find them in PostgreSQL"
+)
 GAPS = Counter("ig_feed_gaps_total", "Gaps in a tenant's feed that were filled from PostgreSQL", ["cause"])
 FEEDS = Gauge("ig_feed_open", "Tenants' feeds that this process follows", multiprocess_mode="livesum")
 PUBLISHED = Counter("ig_feed_published_total", "Messages published to tenants' feeds")

@@ -1,9 +1,11 @@
 """Publishes each tenant's numbered records, with the documents that they changed, to the tenant's topic in Redis.
 
-Nothing depends on a message arriving: readers notice a hole by the cursors and read it from PostgreSQL. So a Redis
-that is away is counted and passed over, and a topic that nobody follows is not even read for.
+Nothing depends on a message arriving: readers notice a hole by the cursors and read it from PostgreSQL. So what Redis
+does not take is tried again a few times, since a reader that has to notice takes longer, and then passed over. While Redis
+stays away it is tried ever more rarely. A topic that nobody follows is not even read for.
 """
 
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from threading import local
@@ -19,6 +21,10 @@ from apps.core.telemetry import get_logger
 from apps.gateway import measures
 from apps.gateway.realtime.reading import platform_number, stretches
 from apps.gateway.realtime.wire import Cursor, encode, topic
+
+TRIES = 3
+PAUSE_S = 0.05  # before the second try; before each one after it twice as long
+AWAY_S, AWAY_MOST_S = 0.25, 4.0  # how long Redis is left alone, at first and at most
 
 log = get_logger(__name__)
 _thread = local()
@@ -51,20 +57,41 @@ class LivePublisher:
     types: tuple[str, ...] = ()
     wants_items = True
 
+    def __init__(self) -> None:
+        self._given_up = 0
+        self._not_before_s = 0.0
+
     def handle(self, batch: Sequence[Delivered]) -> None:
-        """Publish the batch, tenant by tenant, each in order."""
+        """Publish the batch, tenant by tenant, each in order; or pass it over. What was published twice does no harm."""
+        if time.monotonic() < self._not_before_s:
+            measures.PASSED_OVER.inc(len(batch))
+            return
+        for tried in range(1, TRIES + 1):
+            try:
+                self._publish_all(batch)
+            except (redis.RedisError, OSError) as error:
+                failed = error
+            else:
+                self._given_up, self._not_before_s = 0, 0.0
+                return
+            if tried < TRIES:
+                measures.RETRIES.labels("publish").inc()
+                time.sleep(PAUSE_S * 2 ** (tried - 1))
+        self._not_before_s = time.monotonic() + min(AWAY_MOST_S, AWAY_S * 2**self._given_up)
+        self._given_up = min(self._given_up + 1, 10)
+        measures.PASSED_OVER.inc(len(batch))
+        log.warning("live updates not published; readers will catch up from the ledger", error=type(failed).__name__)
+
+    def _publish_all(self, batch: Sequence[Delivered]) -> None:
         ordered = sorted(batch, key=lambda event: (event.tenant_id, event.number))
         by_tenant = {
             tenant_id: list(events) for tenant_id, events in groupby(ordered, key=lambda event: event.tenant_id)
         }
-        try:
-            live = followed(list(by_tenant))
-            platform = platform_number() if live else 0
-            # The platform's own first: the others wait until it was heard.
-            for tenant_id in sorted(live, key=lambda each: each != PLATFORM_TENANT_ID):
-                self._publish(tenant_id, by_tenant[tenant_id], platform)
-        except (redis.RedisError, OSError) as error:
-            log.warning("live updates not published; readers will catch up from the ledger", error=type(error).__name__)
+        live = followed(list(by_tenant))
+        platform = platform_number() if live else 0
+        # The platform's own first: the others wait until it was heard.
+        for tenant_id in sorted(live, key=lambda each: each != PLATFORM_TENANT_ID):
+            self._publish(tenant_id, by_tenant[tenant_id], platform)
 
     def _publish(self, tenant_id: UUID, events: Sequence[Delivered], platform: int) -> None:
         # One by one: the stretches of a large batch need not be in memory together.
