@@ -44,7 +44,9 @@ ANONYMOUS = Actor(ActorKind.ANONYMOUS)
 class SessionFacts:
     """What is known of the session: when it was authenticated, by which factors, and what zero trust sees.
 
-    `country` is an ISO 3166-1 alpha-2 code, empty when nobody who is believed said one.
+    `country` is an ISO 3166-1 alpha-2 code, empty when nobody who is believed said one. `ends_at` is when what the
+    caller showed (a key, a token, a session) ends by itself, `admitted_until` when the tenant admits them no longer;
+    None where time alone ends nothing.
     """
 
     id: str = ""
@@ -54,6 +56,8 @@ class SessionFacts:
     device_trusted: bool | None = None
     risk: str = "low"
     country: str = ""
+    ends_at: datetime | None = None
+    admitted_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

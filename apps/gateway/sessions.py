@@ -46,6 +46,7 @@ def restore(ctx: Context, session_key: str) -> tuple[Context, AbstractBaseUser |
             id=session_key[:8],
             authenticated_at=_moment(session.get(AUTHENTICATED_AT)),
             second_factor_at=_moment(session.get(SECOND_FACTOR_AT)),
+            ends_at=session.ends_at,
         )
     person = ctx.but(
         actor=Actor(ActorKind.USER, str(user.pk), user.get_username()),

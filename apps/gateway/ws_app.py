@@ -27,7 +27,7 @@ from apps.gateway.ws_protocol import (
 )
 from apps.gateway.ws_server import EXTENSION
 
-REVALIDATE_S = 30.0  # keys and sessions also end by time, which no record tells
+REVALIDATE_S = 30.0  # should what ended access ever not be told, and for ends by time that were moved
 LEAVE_S = 0.25  # how long to wait for operations that run before a farewell, at a time
 _chance = random.Random()  # noqa: S311  spreads what would else happen at once
 
@@ -88,7 +88,7 @@ class Connection(OperatedLine):
                 raise  # not by `_end`
         finally:
             self._reader = None
-            for alarm in (self._alarm, self._last_moment):
+            for alarm in (self._alarm, self._end_alarm, self._last_moment):
                 if alarm is not None:
                     alarm.cancel()
             self.perform(self.machine.lost())

@@ -6,9 +6,12 @@ from typing import Any
 
 from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, IgError, Misdirected, NotFound, StepUpRequired, Unauthenticated, Unavailable
+from apps.core.kept import fresh
 from apps.core.telemetry import get_logger
 from apps.gateway import arrivals, pipeline, threads
 from apps.gateway.away import TROUBLE, refusal_of
+from apps.gateway.waiting import Alarm, clock
+from apps.gateway.ws_ending import Ending, ending_of
 from apps.gateway.ws_line import Line
 from apps.gateway.ws_protocol import CloseCode, SocketLimits
 from apps.gateway.ws_server import Frames
@@ -16,6 +19,7 @@ from apps.gateway.ws_server import Frames
 log = get_logger(__name__)
 
 SERVICE_RESTART = 1012
+SOON_S = 120.0  # looks come more often than that
 NOBODY = Context()
 ENDED = (Unauthenticated, StepUpRequired, Forbidden, NotFound, Misdirected)
 """What the stages before a door raise when a caller may not be here any more. All else speaks of one request only."""
@@ -24,7 +28,7 @@ ENDED = (Unauthenticated, StepUpRequired, Forbidden, NotFound, Misdirected)
 class GuardedLine(Line):
     """A line with its caller. Blocking work goes to the thread pool."""
 
-    __slots__ = ("_checking", "_chores", "_next_check", "arrival", "ctx")
+    __slots__ = ("_checking", "_chores", "_end_alarm", "_next_check", "arrival", "ctx")
 
     def __init__(self, limits: SocketLimits, frames: Frames | None, arrival: pipeline.Arrival) -> None:
         super().__init__(limits, frames)
@@ -33,6 +37,7 @@ class GuardedLine(Line):
         self._chores: set[asyncio.Task[None]] = set()
         self._checking: asyncio.Task[None] | None = None
         self._next_check: asyncio.Task[None] | None = None
+        self._end_alarm: Alarm | None = None
 
     def chore(self, work: Coroutine[Any, Any, None]) -> None:
         """Have work of the connection's own done, at most as long as it lasts."""
@@ -44,9 +49,7 @@ class GuardedLine(Line):
         """Find out who calls by what `connection_init` says, and answer it."""
         self.arrival = arrivals.of_socket(self.arrival, payload)
         try:
-            passage = await threads.run_outside(
-                pipeline.walk, pipeline.Passage(self.arrival, Context()), pipeline.ON_CONNECT
-            )
+            self.ctx, self.ending = await threads.run_outside(_first_look, self.arrival)
         except Unavailable as error:
             self.perform(self.machine.shut(CloseCode.TRY_AGAIN_LATER, error.message))
             return
@@ -60,7 +63,7 @@ class GuardedLine(Line):
             log.exception("connection_init failed")
             self.perform(self.machine.shut(CloseCode.INTERNAL, "Internal error"))
             return
-        self.ctx = passage.ctx
+        self._watch()
         self.perform(self.machine.acknowledge(anonymous=self.ctx.actor.kind is ActorKind.ANONYMOUS))
 
     async def revalidate(self) -> None:
@@ -84,7 +87,7 @@ class GuardedLine(Line):
     async def _check(self) -> None:
         """Look at the caller. When it cannot be found out now whether they may still be here, then they may not."""
         try:
-            passage = await threads.run_outside(pipeline.look_again, self.arrival)
+            now, ending = await threads.run_outside(_second_look, self.arrival)
         except ENDED as error:
             self.access_ended(error)
             return
@@ -98,7 +101,27 @@ class GuardedLine(Line):
             log.exception("a caller cannot be looked at anew", request_id=self.arrival.request_id)
             self.cut(SERVICE_RESTART, "Connect again")
             return
-        self.compare(passage.ctx)
+        if self.compare(now):
+            self._keep(ending)
+
+    def _keep(self, ending: Ending | None) -> None:
+        """Go by another end; the same end stays where the steady clock had it."""
+        if ending is None or self.ending is None or ending.at != self.ending.at or ending.code != self.ending.code:
+            self.ending = ending
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have an end noticed that comes before the next look, should nothing be sent meanwhile."""
+        if self._end_alarm is not None:
+            self._end_alarm.cancel()
+            self._end_alarm = None
+        if self.ending is not None and self.ending.left_s <= SOON_S:
+            self._end_alarm = clock().later(self.ending.left_s, self._end_due)
+
+    def _end_due(self) -> None:
+        self._end_alarm = None
+        if not self.ended():
+            self._watch()
 
     def access_ended(self, error: IgError) -> None:
         """End the connection for what `ENDED` names."""
@@ -118,6 +141,19 @@ class GuardedLine(Line):
     def broken(self) -> None:
         """An update could not be made: have the client come back and resume."""
         self.cut(int(CloseCode.INTERNAL), "An update could not be made: resume with since")
+
+
+def _first_look(arrival: pipeline.Arrival) -> tuple[Context, Ending | None]:
+    """Return who calls, and when their access ends by time. Raises what the stages raise."""
+    ctx = pipeline.walk(pipeline.Passage(arrival, Context()), pipeline.ON_CONNECT).ctx
+    return ctx, ending_of(ctx)
+
+
+def _second_look(arrival: pipeline.Arrival) -> tuple[Context, Ending | None]:
+    """Return the same by what stands in the database now."""
+    with fresh():
+        ctx = pipeline.look_again(arrival).ctx
+        return ctx, ending_of(ctx)
 
 
 def _standing(ctx: Context) -> tuple[object, ...]:

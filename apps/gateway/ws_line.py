@@ -12,6 +12,7 @@ from apps.gateway import measures
 from apps.gateway.realtime.batches import Batch, Ready, frame_header
 from apps.gateway.waiting import Alarm, clock
 from apps.gateway.ws_arrears import SLOW_S, Arrears
+from apps.gateway.ws_ending import Ending
 from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import CloseCode, Effect, Machine, SocketLimits, Stop
 from apps.gateway.ws_server import Frames
@@ -28,7 +29,7 @@ class Line(ABC):
 
     __slots__ = (
         *("_in_hand", "_last_moment", "_reader", "_send", "_writer"),
-        *("arrears", "frames", "machine", "outbox"),
+        *("arrears", "ending", "frames", "machine", "outbox"),
     )
 
     def __init__(self, limits: SocketLimits, frames: Frames | None) -> None:
@@ -36,6 +37,7 @@ class Line(ABC):
         self.outbox = Outbox(woken=self._flow)
         self.arrears: Arrears | None = None
         self.frames = frames
+        self.ending: Ending | None = None
         self._send: SendMessage | None = None
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -54,9 +56,12 @@ class Line(ABC):
     def push(self, batch: Batch, id_: bytes) -> bool:
         """Send a window's updates of an operation: at once where nothing waits and the client reads, else in order.
 
-        Returns False when they were left out, because the client has not read for too long; it will be told so.
+        Returns False when they were left out: the client has not read for too long, and will be told so, or its access
+        has ended.
         """
         frames = self.frames
+        if self.ending is not None and self.ended():
+            return False
         if self.arrears is not None and id_ in self.arrears.gaps:
             self.arrears.leave_out(id_, batch)
             return False
@@ -72,6 +77,8 @@ class Line(ABC):
 
     def send(self, text: str) -> None:
         """Send a message of the protocol, at once where nothing waits; a client that has not read for too long is cut off."""
+        if self.ending is not None and self.ended():
+            return
         if self.frames is not None and self.outbox.idle and not self.frames.paused:
             payload = text.encode()
             self.frames.write(frame_header(len(payload)) + payload)
@@ -80,6 +87,13 @@ class Line(ABC):
             self.outbox.put(text)
         except Overflow:
             self._too_slow()
+
+    def ended(self) -> bool:
+        """Return whether access has ended by time; then the connection is ended too, and what waits is not sent."""
+        if self.ending is None or not self.ending.has_come():
+            return False
+        self.cut(int(self.ending.code), "Access has ended")
+        return True
 
     def _flow(self) -> None:
         """Something waits to be sent: have it sent, by a task that lasts only as long as something waits."""
@@ -99,6 +113,8 @@ class Line(ABC):
                     await send({"type": "websocket.close", "code": code, "reason": reason})
                     self._end()
                     return
+                if self.ended():
+                    continue
                 if self.arrears is not None and self.outbox.has_room:
                     self._settle(self.arrears)
                 if isinstance(item, str):
@@ -106,12 +122,13 @@ class Line(ABC):
                 elif self.frames is not None:
                     self._in_hand = item
                     await self.frames.drained()
-                    if self._in_hand is item:  # nobody has taken it back meanwhile
+                    if self._in_hand is item and not self.ended():  # nobody has taken it back meanwhile
                         self.frames.write(item.frames())
                     self._in_hand = None
                 else:
                     for text in item.texts():
-                        await send({"type": "websocket.send", "text": text})
+                        if not self.ended():
+                            await send({"type": "websocket.send", "text": text})
         except Exception as error:  # noqa: BLE001  whatever a server raises when its client is gone
             log.debug("a client went away while it was sent to", error=type(error).__name__)
             self._end()

@@ -26,7 +26,12 @@ def _moment(value: object) -> datetime | None:
 
 
 class SessionStore(DatabaseStore):
-    """Sessions in `identity_session`, each with its account, where it was opened and when it was last used."""
+    """Sessions in `identity_session`, each with its account, where it was opened and when it was last used.
+
+    `ends_at` is when a session that was loaded ends by itself.
+    """
+
+    ends_at: datetime | None = None
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -48,6 +53,7 @@ class SessionStore(DatabaseStore):
         """Return the row, and note once a minute that the session is in use."""
         row = super()._get_session_from_db()  # type: ignore[misc]
         now = timezone.now()
+        self.ends_at = None if row is None else row.expire_date
         if row is not None and now - row.seen_at > SEEN_EVERY:
             Session.objects.filter(session_key=row.session_key, seen_at__lt=now - SEEN_EVERY).update(seen_at=now)
         return row

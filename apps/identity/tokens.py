@@ -172,6 +172,7 @@ class Said:
     device_trusted: bool | None = None
     risk: str = "low"
     country: str = ""
+    ends_at: datetime | None = None
 
 
 def session_of(token: Verified) -> Said:
@@ -190,6 +191,7 @@ def session_of(token: Verified) -> Said:
         device_trusted=device if isinstance(device, bool) else None,
         risk=risk if isinstance(risk, str) else "unknown",
         country=country if isinstance(country, str) and _COUNTRY.match(country) else "",
+        ends_at=datetime.fromtimestamp(token.expires_at, UTC),
     )
 
 

@@ -12,6 +12,7 @@ from apps.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from apps.core.kept import Kept
 from apps.core.scope import system_scope
 from apps.core.statements import run_prepared
+from apps.core.values import altered
 from apps.identity import key_uses, keys, selectors
 from apps.identity.events import ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated
 from apps.identity.models import ApiKey
@@ -134,6 +135,8 @@ def authenticate_token(ctx: Context, token: str) -> Context:
         raise Unauthenticated("the credentials are not valid", reason="tenant")
     key_uses.note(row.id, ctx.now)
     actor = Actor(ActorKind.API_KEY, str(row.id), row.name)
+    if row.expires_at is not None:
+        ctx = ctx.but(session=altered(ctx.session, ends_at=row.expires_at))
     return into(ctx, tenant, SCOPE_ROLES[row.scope], actor, frozenset({row.scope}))
 
 

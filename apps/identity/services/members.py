@@ -11,6 +11,7 @@ from apps.bus import services as bus
 from apps.core.context import Actor, ActorKind, Context
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.scope import PLATFORM_TENANT_ID, system_scope
+from apps.core.values import altered
 from apps.identity import selectors
 from apps.identity.events import MemberAdded, MemberRemoved, MemberRolesChanged, UserCreated
 from apps.identity.models import Membership, User
@@ -130,7 +131,8 @@ def enter_as_member(ctx: Context, *, user: User, tenant: TenantInfo) -> Context:
     found = selectors.membership(user.id, tenant.id)
     roles = found.roles if found is not None else None
     if roles is None and (acting := acting_in(ctx, user=user, tenant_id=tenant.id)) is not None:
-        roles, ctx = ACTING_ROLES[acting.wide], ctx.but(purpose=ACTING_PURPOSE)
+        session = altered(ctx.session, admitted_until=acting.ends_at)
+        roles, ctx = ACTING_ROLES[acting.wide], ctx.but(purpose=ACTING_PURPOSE, session=session)
     if roles is None or not user.is_active:
         raise NotFound("no such tenant")
     return into(ctx, tenant, roles, Actor(ActorKind.USER, str(user.id), user.name or user.email))

@@ -102,6 +102,7 @@ def _session(around: SessionFacts, said: tokens.Said) -> SessionFacts:
         device_trusted=trusted if trusted is not None else around.device_trusted,
         risk=said.risk if around.risk == "low" else around.risk,
         country=around.country or said.country,
+        ends_at=said.ends_at,
     )
 
 

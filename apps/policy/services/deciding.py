@@ -1,6 +1,7 @@
 """Verbs of policy: may this caller do this, is this session trusted, what is shown in clear."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from apps.core.context import ActorKind, Context
 from apps.core.errors import Forbidden, StepUpRequired, Unauthenticated
@@ -103,6 +104,19 @@ def assess(ctx: Context) -> Assessment:
         known.account,
         known.ended_at is not None and (facts.authenticated_at is None or facts.authenticated_at <= known.ended_at),
     )
+
+
+def sound_until(ctx: Context) -> datetime | None:
+    """Return when zero trust will find the session unsound for no other reason than time: when its second factor is not
+    fresh any more, where only a fresh one lets it pass. None where time alone changes nothing."""
+    if ctx.actor.kind is not ActorKind.USER and not ctx.session.id:
+        return None
+    given = ctx.session.second_factor_at
+    if given is None or not is_fresh(given, ctx.now):
+        return None
+    last = given + STEP_UP_FRESHNESS
+    after = ctx.but(clock=lambda: last + timedelta.resolution)
+    return None if assess(after).allow else last
 
 
 def _gravity(risk: str) -> int:
