@@ -24,13 +24,13 @@ _FILE = re.compile(r"^(?P<kind>[a-z]+)(?:_[a-z]+)?_(?P<pid>\d+)\.db$")
 JOB_SECONDS = Histogram(
     "ig_job_duration_seconds",
     "Time that a background job ran",
-    ["job", "outcome"],
+    ["task", "outcome"],
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600),
 )
-JOBS_RUNNING = Gauge("ig_jobs_running", "Background jobs that run now", ["job"], multiprocess_mode="livesum")
+JOBS_RUNNING = Gauge("ig_jobs_running", "Background jobs that run now", ["task"], multiprocess_mode="livesum")
 KEPT = Counter("ig_kept_reads_total", "Values read because they were not kept in the process", ["name"])
 MAIL_SENT = Counter("ig_mail_total", "Messages handed to the mail server, or not taken by it", ["mail", "outcome"])
-JOBS_SENT = Counter("ig_jobs_sent_total", "Background jobs put into the queue", ["job", "outcome"])
+JOBS_SENT = Counter("ig_jobs_sent_total", "Background jobs put into the queue", ["task", "outcome"])
 
 
 def _alive(pid: int) -> bool:

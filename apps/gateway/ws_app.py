@@ -100,6 +100,7 @@ class Connection(OperatedLine):
             await asyncio.gather(*tasks, return_exceptions=True)
             if self.outbox.closing:
                 await self.part(send)
+            self.forget()
 
     async def _read(self, receive: Receive) -> None:
         while True:

@@ -148,6 +148,12 @@ class Line(ABC):
                         payload = item.encode()
                         self.frames.write(frame_header(len(payload)) + payload)
 
+    def forget(self) -> None:
+        """Nothing is sent any more. An ended writer holds what it was sending, in a ring with this: it would count as
+        waiting until rings are collected, which an idle process may not do for hours."""
+        self._writer = self._in_hand = None
+        self.outbox.abandon()
+
     def _end(self) -> None:
         """Stop to read: the close was sent, could not be sent in time, or nobody is there."""
         reader, self._reader = self._reader, None

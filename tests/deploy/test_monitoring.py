@@ -1,5 +1,6 @@
 """Rules, dashboards and triggers name figures that the code declares; each alert has its tests and its section."""
 
+import ast
 import json
 import re
 import shutil
@@ -55,6 +56,24 @@ def test_every_named_figure_is_declared() -> None:
     asked = [(where, name) for where, text in expressions() for name in re.findall(r"\big[_:][\w:]+", text)]
     assert len(asked) > 100
     assert [(where, name) for where, name in asked if name not in known] == []
+
+
+def test_no_figure_has_a_label_that_prometheus_gives_itself() -> None:
+    """Such a label is renamed to `exported_…` when it is scraped: rules and panels would tell apart something else."""
+    given = {"job", "instance", "namespace", "pod", "container", "endpoint", "service", "node"}
+    labels: dict[str, set[str]] = {}
+    for path in (ROOT / "apps").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            given_to = [*call.args, *(keyword.value for keyword in call.keywords)]
+            names = [each.value for each in given_to if isinstance(each, ast.Constant)]
+            for each in given_to:
+                if isinstance(each, ast.List) and str(names[:1]).startswith("['ig_"):
+                    found = {part.value for part in each.elts if isinstance(part, ast.Constant)}
+                    labels.setdefault(str(names[0]), set()).update(map(str, found))
+    assert len(labels) > 30 and labels["ig_job_duration_seconds"] == {"task", "outcome"}
+    assert {name: found & given for name, found in labels.items() if found & given} == {}
 
 
 def test_the_triggers_ask_for_something() -> None:

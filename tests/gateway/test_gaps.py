@@ -1,6 +1,7 @@
 """Nothing is left out silently: whatever a slow client misses is counted, named by its range, and told."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.gateway import ws_line
-from apps.gateway.realtime.batches import frame_header
+from apps.gateway.realtime.batches import BUFFER, frame_header
 from apps.gateway.realtime.gaps import Gap, Reason, since_before, with_extensions
 from apps.gateway.realtime.wire import Change
 from apps.gateway.ws_app import Connection
@@ -256,3 +257,36 @@ async def test_one_window_of_any_size_reaches_who_reads() -> None:
     write_to(connection, wire)
     await settled(connection)
     assert check_whole(payloads(wire.written), 5) == 0
+
+
+async def test_what_waited_for_a_client_counts_no_more_when_it_is_gone() -> None:
+    """Not even until rings of objects are collected, which an idle process may not do for hours."""
+    before = BUFFER.used_bytes
+    gc.disable()
+    try:
+        wire = Wire()
+        connection, subscription = connected(wire)
+        wire.paused = True
+        gone = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await gone.wait()
+            return {"type": "websocket.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            await wire.drained()
+
+        wire.paused = False
+        running = asyncio.create_task(connection.run(receive, send))
+        await asyncio.sleep(0.01)
+        wire.paused = True
+        for window in range(5):
+            subscription.push(batch_of(window * 10 + 1, window * 10 + 10, 100))
+            await asyncio.sleep(0)  # the writer holds the first, the others wait
+        assert BUFFER.used_bytes > before
+        gone.set()
+        await asyncio.wait_for(running, 5)
+        del running
+        assert BUFFER.used_bytes == before
+    finally:
+        gc.enable()
