@@ -77,7 +77,7 @@ def test_no_figure_has_a_label_that_prometheus_gives_itself() -> None:
 
 
 def test_the_triggers_ask_for_something() -> None:
-    assert sum(where == "scaling.yaml" for where, _ in expressions()) == 3
+    assert sum(where == "scaling.yaml" for where, _ in expressions()) == 4
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
