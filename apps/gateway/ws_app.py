@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from apps.core import conf
+from apps.core.problem import RETRY_S
 from apps.gateway import arrivals, measures
 from apps.gateway.engine import Engine
 from apps.gateway.waiting import Alarm, clock
@@ -26,6 +27,7 @@ from apps.gateway.ws_protocol import (
     Stop,
 )
 from apps.gateway.ws_server import EXTENSION
+from apps.gateway.ws_strangers import Strangers
 
 REVALIDATE_S = 30.0  # should what ended access ever not be told, and for ends by time that were moved
 LEAVE_S = 0.25  # how long to wait for operations that run before a farewell, at a time
@@ -40,6 +42,7 @@ class GraphQLSocket:
     def __init__(self, engine: Callable[[], Engine], limits: SocketLimits | None = None) -> None:
         self.engine = engine
         self.limits = limits or SocketLimits()
+        self.strangers = Strangers()
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: SendMessage) -> None:
         headers = arrivals.headers_of(scope)
@@ -48,13 +51,31 @@ class GraphQLSocket:
             # Refused before the handshake: the server answers 403.
             await send({"type": "websocket.close", "code": int(CloseCode.FORBIDDEN)})
             return
+        place = self.strangers.take(arrivals.ip_of(scope, headers))
+        if place is None:
+            await _send_away(scope, send)
+            return
         measures.SOCKETS.inc()
         connection = Connection(self.engine(), self.limits, scope, headers)
-        del headers  # a connection may last for days; what is wanted of them it has
+        connection.stranger = place
+        del headers, place  # a connection may last for days; what is wanted of them it has
         try:
             await connection.run(receive, send)
         finally:
+            connection.known()
             measures.SOCKETS.dec()
+
+
+async def _send_away(scope: Mapping[str, Any], send: SendMessage) -> None:
+    """Refuse a handshake: too many have not said yet who they are."""
+    measures.SOCKET_CLOSES.labels("429").inc()
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": int(CloseCode.TRY_AGAIN_LATER)})
+        return
+    headers = [(b"retry-after", str(RETRY_S).encode()), (b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
+    body = b"Too many connections are open that have not introduced themselves: try again later"
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 class Connection(OperatedLine):
@@ -92,7 +113,7 @@ class Connection(OperatedLine):
                 if alarm is not None:
                     alarm.cancel()
             self.perform(self.machine.lost())
-            tasks = [*self._chores, *self._tasks.values()]
+            tasks = [*self._chores, *self.tasks.values()]
             if self._writer is not None:
                 tasks.append(self._writer)
             for task in tasks:

@@ -15,6 +15,7 @@ from apps.gateway.ws_ending import Ending, ending_of
 from apps.gateway.ws_line import Line
 from apps.gateway.ws_protocol import CloseCode, SocketLimits
 from apps.gateway.ws_server import Frames
+from apps.gateway.ws_strangers import Place
 
 log = get_logger(__name__)
 
@@ -28,12 +29,15 @@ ENDED = (Unauthenticated, StepUpRequired, Forbidden, NotFound, Misdirected)
 class GuardedLine(Line):
     """A line with its caller. Blocking work goes to the thread pool."""
 
-    __slots__ = ("_checking", "_chores", "_end_alarm", "_next_check", "arrival", "ctx")
+    __slots__ = ("_checking", "_chores", "_end_alarm", "_next_check", "arrival", "ctx", "stranger", "tasks")
 
     def __init__(self, limits: SocketLimits, frames: Frames | None, arrival: pipeline.Arrival) -> None:
         super().__init__(limits, frames)
         self.arrival = arrival
         self.ctx = NOBODY
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        """Operations that run, by id."""
+        self.stranger: Place | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._checking: asyncio.Task[None] | None = None
         self._next_check: asyncio.Task[None] | None = None
@@ -64,7 +68,16 @@ class GuardedLine(Line):
             self.perform(self.machine.shut(CloseCode.INTERNAL, "Internal error"))
             return
         self._watch()
-        self.perform(self.machine.acknowledge(anonymous=self.ctx.actor.kind is ActorKind.ANONYMOUS))
+        anonymous = self.ctx.actor.kind is ActorKind.ANONYMOUS
+        if not anonymous:
+            self.known()
+        self.perform(self.machine.acknowledge(anonymous=anonymous))
+
+    def known(self) -> None:
+        """It is no stranger's any more, or nobody's."""
+        place, self.stranger = self.stranger, None
+        if place is not None:
+            place.leave()
 
     async def revalidate(self) -> None:
         """Look at the caller anew: end the connection of one who is no longer allowed, or allowed otherwise.

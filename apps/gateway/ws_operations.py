@@ -33,31 +33,30 @@ log = get_logger(__name__)
 class OperatedLine(GuardedLine):
     """A guarded line that runs operations. `executing` counts queries and mutations that have not been answered yet."""
 
-    __slots__ = ("_tasks", "engine", "executing")
+    __slots__ = ("engine", "executing")
 
     def __init__(self, engine: Engine, limits: SocketLimits, frames: Frames | None, arrival: pipeline.Arrival) -> None:
         super().__init__(limits, frames, arrival)
         self.engine = engine
         self.executing = 0
-        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, id_: str, payload: Mapping[str, Any]) -> None:
         """Run the operation that a payload describes, under this id."""
         task = asyncio.create_task(self._operate(id_, payload))
-        self._tasks[id_] = task
+        self.tasks[id_] = task
         task.add_done_callback(lambda done: self._forget(id_, done))
 
     def stop(self, id_: str) -> None:
         """The client wants no more of an operation."""
         if self.arrears is not None:
             self.arrears.forget(orjson.dumps(id_))
-        task = self._tasks.pop(id_, None)
+        task = self.tasks.pop(id_, None)
         if task is not None:
             task.cancel()
 
     def _forget(self, id_: str, task: "asyncio.Task[None]") -> None:
-        if self._tasks.get(id_) is task:
-            del self._tasks[id_]
+        if self.tasks.get(id_) is task:
+            del self.tasks[id_]
 
     async def _operate(self, id_: str, payload: Mapping[str, Any]) -> None:
         try:

@@ -168,7 +168,10 @@ class Machine:
             case "ping":
                 if payload is not None and not isinstance(payload, dict):
                     return self._bad("Invalid message: payload of 'ping' must be a map")
-                return [Send(_text({"type": "pong"} if payload is None else {"type": "pong", "payload": payload}))]
+                try:
+                    return [Send(_text({"type": "pong"} if payload is None else {"type": "pong", "payload": payload}))]
+                except orjson.JSONEncodeError:  # read so deeply nested, but not written
+                    return self._bad("Invalid message: payload of 'ping' is nested too deeply")
             case "pong":
                 if payload is not None and not isinstance(payload, dict):
                     return self._bad("Invalid message: payload of 'pong' must be a map")

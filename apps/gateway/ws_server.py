@@ -13,6 +13,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from apps.gateway.waiting import Gate, Mailbox, clock
 
 EXTENSION = "ig.frames"
+SLICE_BYTES = 16 * 1024  # of what came at once, looked at before the next: a segment may hold thousands of frames
+FRAMES_PER_S, FRAMES_AT_ONCE = 200.0, 1_000.0
+MOST_PIECES = 1_000  # of one message
+TOO_MANY, TOO_BIG = 4429, 1009
 LINGER_S = 30.0  # how long a client that did not read may still read why it was closed
 
 
@@ -79,7 +83,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         *("handshake_complete", "handshake_initiated", "initial_response", "last_ping_rtt", "logger", "loop"),
         *("pending_ping_payload", "ping_interval", "ping_sent_at", "ping_timeout", "ping_timer", "pong_timer", "queue"),
         *("read_paused", "request", "response", "root_path", "scheme", "scope", "server", "tasks", "transport"),
-        *("writable", "farewell"),
+        *("writable", "farewell", "_frames_left", "_frames_at"),
     )
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -87,6 +91,57 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self.queue: Any = Mailbox()
         self.writable: Any = Gate(is_open=True)
         self.farewell: Callable[[], None] | None = None
+        self._frames_left, self._frames_at = FRAMES_AT_ONCE, 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in slices, so that who floods is cut off before the whole of it was read."""
+        for start in range(0, len(data), SLICE_BYTES):
+            if start and (self.conn.parser_exc is not None or self.transport.is_closing()):
+                return
+            super().data_received(data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data)
+
+    def handle_ping(self) -> None:
+        """Answer a ping of a client that reads; of one that does not, the newest would do (RFC 6455 section 5.5.3)."""
+        pong = self.conn.data_to_send()
+        if not self._too_many() and self.writable.is_set():
+            self.transport.write(b"".join(pong))
+
+    def handle_pong(self, event: Any) -> None:
+        """Take a pong."""
+        if not self._too_many():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Any) -> None:
+        """Take a piece of a message. Pieces may be empty, so the message's size does not bound them."""
+        if self._too_many():
+            return
+        if len(self.frames) >= MOST_PIECES:
+            self._refuse(TOO_BIG, f"A message in more than {MOST_PIECES} pieces")
+        else:
+            super().handle_cont(event)
+
+    def _too_many(self) -> bool:
+        """Count a frame that is no message of its own (those the application counts); refuse who floods."""
+        if self.close_sent:
+            return True
+        now = self.loop.time()
+        gained = (now - self._frames_at) * FRAMES_PER_S
+        self._frames_left, self._frames_at = min(FRAMES_AT_ONCE, self._frames_left + gained) - 1.0, now
+        if self._frames_left < 0.0:
+            self._refuse(TOO_MANY, "Too many frames")
+            return True
+        return False
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Close as the parser says; a client that does not read its close is cut off after a while."""
+        self.frames = []
+        super().handle_parser_exception()
+        if self.transport.get_write_buffer_size():
+            clock().later(LINGER_S, self.transport.abort)
 
     def schedule_ping(self) -> None:
         """Send the next ping in time, by the clock of all connections."""

@@ -18,12 +18,13 @@ PATIENCE_S = 30.0  # how long a replay waits for a client that does not read
 class Subscription:
     """A member of the hub: hands on to its connection, while the operation runs."""
 
-    __slots__ = ("_numbering", "connection", "count", "id", "id_json")
+    __slots__ = ("_numbering", "_task", "connection", "count", "id", "id_json")
 
     def __init__(self, connection: GuardedLine, id_: str, field: str, numbering: Numbering | None = None) -> None:
         self.connection, self.id = connection, id_
         self._numbering = numbering
         self.id_json = orjson.dumps(id_)
+        self._task = connection.tasks.get(id_)
         self.count = tally(measures.DELIVERIES.labels(field))
 
     @property
@@ -37,7 +38,7 @@ class Subscription:
 
     def tell(self, payload: str) -> None:
         """Send a state to the client, unless the operation has ended."""
-        if self.id in self.connection.machine.operations:
+        if self._runs():
             if self._numbering is not None:
                 payload = self._numbering.result(payload)
             self.connection.send(f'{{"id":{self.id_json.decode()},"type":"next","payload":{payload}}}')
@@ -45,12 +46,17 @@ class Subscription:
 
     def push(self, batch: Batch) -> None:
         """Send the updates of a window to the client, unless the operation has ended."""
-        if self.id not in self.connection.machine.operations:
+        if not self._runs():
             return
         if self._numbering is not None:
             batch = self._numbering.batch(batch)
         if self.connection.push(batch, self.id_json):
             self.count.inc(len(batch))
+
+    def _runs(self) -> bool:
+        """Return whether the operation goes on; its id may be another's already."""
+        connection = self.connection
+        return self.id in connection.machine.operations and connection.tasks.get(self.id) is self._task
 
     async def room(self) -> None:
         """Wait until the connection has sent enough of what waits. Raises Unavailable when its client does not read."""

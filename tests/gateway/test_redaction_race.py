@@ -66,7 +66,7 @@ class Follower:
 
     async def end(self) -> None:
         self.connection.perform(self.connection.machine.lost())
-        await asyncio.gather(*self.connection._tasks.values(), *self.connection._chores, return_exceptions=True)
+        await asyncio.gather(*self.connection.tasks.values(), *self.connection._chores, return_exceptions=True)
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -69,7 +69,7 @@ class Lane:
             self.heard += len(numbers)
         finally:
             connection.perform(connection.machine.lost())
-            await asyncio.gather(*connection._tasks.values(), *connection._chores, return_exceptions=True)
+            await asyncio.gather(*connection.tasks.values(), *connection._chores, return_exceptions=True)
 
     def _next(self) -> Caller:
         try:

@@ -201,3 +201,8 @@ def test_no_sequence_of_messages_breaks_it(sequence: list[Any]) -> None:
                 closed = True
                 assert 1000 <= effect.code < 5000
                 assert len(effect.reason.encode()) <= 123
+
+
+def test_a_ping_that_cannot_be_written_back_closes() -> None:
+    nested = '{"a":' * 300 + "1" + "}" * 300
+    assert code_of(ready().received(f'{{"type":"ping","payload":{nested}}}', 0)) == 4400

@@ -143,7 +143,8 @@ class Pushed:
 
 def shape_key(prepared: Prepared, ctx: Context) -> tuple[str, str, bytes, str]:
     """Return what two subscriptions must share to get equal bytes: document, operation, variables, what they may see
-    and do. A variable that says where to begin (`since`) does not count: it changes nothing in what is sent."""
+    and do. A variable that says where to begin (`since`) does not count: it changes nothing in what is sent; nor does one
+    that the operation does not declare."""
     starts = {
         argument.value.name.value
         for node in prepared.operation.selection_set.selections
@@ -151,7 +152,8 @@ def shape_key(prepared: Prepared, ctx: Context) -> tuple[str, str, bytes, str]:
         for argument in node.arguments
         if argument.name.value == "since" and isinstance(argument.value, VariableNode)
     }
-    variables = {name: value for name, value in sorted(prepared.variables.items()) if name not in starts}
+    declared = {each.variable.name.value for each in prepared.operation.variable_definitions or ()} - starts
+    variables = {name: value for name, value in sorted(prepared.variables.items()) if name in declared}
     held = (ctx.roles, ctx.scopes or (), ctx.platform_roles)
     sight = "|".join([policy.clearance(ctx).key, *("+".join(sorted(names)) for names in held)])
     return prepared.document.sha256, prepared.name, encode(variables), sight
