@@ -16,7 +16,7 @@ def _read(ctx: Context) -> Sequence[PanelLine]:
     return [
         PanelLine(
             one.source,
-            f"{one.state.value}, {one.progress:.0%}" if one.state is JobState.RUNNING else one.state.value,
+            f"{one.state.words}, {one.progress:.0%}" if one.state is JobState.RUNNING else one.state.words,
             TONES.get(one.state, "neutral"),
             one.finished_at or one.requested_at,
             "import",

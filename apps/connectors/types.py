@@ -45,6 +45,11 @@ class JobState(StrEnum):
         """True when the job will not change any more."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
+    @property
+    def words(self) -> str:
+        """What people are told."""
+        return "partly in" if self is JobState.PARTIAL else self.value
+
 
 class Phase(StrEnum):
     """A job reads its source once for entities and once for edges, so that an edge may stand before its ends."""

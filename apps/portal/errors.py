@@ -118,6 +118,7 @@ def _answer(request: HttpRequest, trouble: Trouble, error: IgError | None = None
                 "staff": staff,
                 "home": reverse("admin:index") if staff else "/",
                 "back": _came_from(request),
+                "again": _again(request, trouble),
                 "confirm": _confirm_href(request, error) if trouble.status == 401 else "",
                 "decision": asking.decision_of(error.details) if error else "",
                 "csp_nonce": csp.nonce_of(request),
@@ -220,6 +221,11 @@ def waiting(seconds: int) -> str:
     if seconds < 120:
         return f"{seconds} second{'' if seconds == 1 else 's'}"
     return f"{-(-seconds // 60)} minutes" if seconds < 7200 else f"{-(-seconds // 3600)} hours"
+
+
+def _again(request: HttpRequest, trouble: Trouble) -> str:
+    """Return the address that may well answer when it is asked once more, empty where it would not, or was sent to."""
+    return request.get_full_path() if request.method == "GET" and trouble.status in {429, 500, 503} else ""
 
 
 def _came_from(request: HttpRequest) -> str:

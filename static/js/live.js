@@ -158,7 +158,9 @@ function draw() {
 // Fetches this page again and puts the part that changed in place; the reader's place and focus stay.
 async function redraw(selector) {
   const answer = await fetch(location.href, { headers: { "x-requested-with": "fetch" } }).catch(() => undefined);
-  if (!answer?.ok || answer.redirected) return;
+  // The server ends, or has too much to do: what was told must show all the same.
+  if (!answer || answer.status >= 500 || answer.status === 429) return void setTimeout(later, UNHEARD_MS);
+  if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(selector);
   const old = document.querySelector(selector);
   if (!fresh || !old) return;

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from apps.connectors import services as connectors
 from apps.connectors.types import JobView
@@ -102,3 +102,28 @@ def test_home_and_limits_follow_what_is_used(tab: OpenTab, tenant: TenantKit, th
     expect(card.locator(".meter-foot")).not_to_contain_text("0 % used")
     line = home.page.locator("#home li", has_text="Rows brought in")
     expect(line).not_to_contain_text("0% of")
+
+
+def test_news_show_although_the_page_could_not_be_drawn_at_once(
+    tab: OpenTab, things: Things, rename: Callable[[str], None]
+) -> None:
+    """A server that ends, or that has too much to do, when the page asks for itself anew."""
+    one = tab("analyst").open(f"entities/{things.group}/")
+    one.wait_live()
+    refused: list[str] = []
+
+    def refuse_twice(route: Route) -> None:
+        if route.request.headers.get("x-requested-with") != "fetch" or len(refused) == 2:
+            route.continue_()
+            return
+        refused.append(route.request.url)
+        if len(refused) == 1:
+            route.fulfill(status=503, body="away")
+        else:
+            route.abort()
+
+    one.page.route("**/entities/**", refuse_twice)
+    rename("Seen all the same")
+    expect(one.page.get_by_role("heading", level=1)).to_have_text("Seen all the same", timeout=30_000)
+    assert len(refused) == 2
+    one.trouble.clear()  # the browser logs what was refused

@@ -91,6 +91,16 @@ def test_refusals_keep_their_words_and_status(rf: object) -> None:
     assert "You may not open this" in text_of(errors.permission_denied(request))
 
 
+def test_what_may_answer_later_is_offered_again(rf: object) -> None:
+    asked = rf.get("/t/x/", query_params={"q": '"><b>'})  # type: ignore[attr-defined]
+    asked.path = "//evil.example/"
+    broken = text_of(errors.server_error(asked))
+    assert '<a class="button button-primary" href="/%2Fevil.example/?q=%22%3E%3Cb%3E">Try again</a>' in broken
+    for request in (rf.post("/t/x/"), rf.get("/t/x/")):  # type: ignore[attr-defined]
+        assert "Try again</a>" not in text_of(errors.permission_denied(request))
+    assert "Try again</a>" not in text_of(errors.server_error(rf.post("/t/x/")))  # type: ignore[attr-defined]
+
+
 def test_appearance_is_remembered_without_scripts() -> None:
     visitor = Visitor()
     answer = visitor.post("/-/preferences/", {"theme": "dark", "next": "/login/"})

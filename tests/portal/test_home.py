@@ -11,6 +11,7 @@ from apps.core.scope import no_scope, tenant_scope
 from apps.core.sockets import ACTIONS, PANELS
 from apps.identity import services as identity
 from apps.portal import licences, navigation
+from apps.portal.views import home
 from apps.portal.views.home import per_hour
 from tests.conftest import TenantKit
 from tests.portal.conftest import Graph
@@ -23,6 +24,15 @@ def test_home_counts_what_is_there(tenant: TenantKit, graph_of: Callable[[Tenant
     values = re.findall(r'class="stat-value">([^<]+?) ?<', page)
     assert values[:2] == ["4", "3"] and "caught up" in page
     assert "Nordlicht" in page and "Entities written" in page and "Saw" not in page
+
+
+def test_more_records_than_are_counted_are_said_to_be_more(
+    tenant: TenantKit, graph_of: Callable[[TenantKit], Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph_of(tenant)
+    monkeypatch.setattr(home, "MOST_RECORDS", 2)
+    values = re.findall(r'class="stat-value">([^<]+?) ?<', text_of(signed_in(tenant, "owner").get("")))
+    assert values[2] == "2+"
 
 
 def test_a_new_tenant_sees_its_first_steps(tenant: TenantKit) -> None:

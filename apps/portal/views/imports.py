@@ -22,12 +22,12 @@ from apps.portal.types import Badge, Cell, Column, Crumb, Empty, Filter, Option,
 PAGE = 50
 FIRST_ERRORS = 50
 STATES: dict[JobState, Badge] = {
-    JobState.QUEUED: Badge("queued", Tone.NEUTRAL, "circle-dashed"),
-    JobState.RUNNING: Badge("running", Tone.ACCENT, "loader-circle"),
-    JobState.SUCCEEDED: Badge("succeeded", Tone.OK, "circle-check"),
-    JobState.PARTIAL: Badge("partly in", Tone.WARN, "triangle-alert"),
-    JobState.FAILED: Badge("failed", Tone.DANGER, "circle-x"),
-    JobState.CANCELLED: Badge("cancelled", Tone.NEUTRAL, "circle-slash"),
+    JobState.QUEUED: Badge(JobState.QUEUED.words, Tone.NEUTRAL, "circle-dashed"),
+    JobState.RUNNING: Badge(JobState.RUNNING.words, Tone.ACCENT, "loader-circle"),
+    JobState.SUCCEEDED: Badge(JobState.SUCCEEDED.words, Tone.OK, "circle-check"),
+    JobState.PARTIAL: Badge(JobState.PARTIAL.words, Tone.WARN, "triangle-alert"),
+    JobState.FAILED: Badge(JobState.FAILED.words, Tone.DANGER, "circle-x"),
+    JobState.CANCELLED: Badge(JobState.CANCELLED.words, Tone.NEUTRAL, "circle-slash"),
 }
 PHASES = (("check", "Checked as a whole"), ("entities", "Entities"), ("edges", "Relations"))
 
