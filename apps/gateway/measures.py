@@ -50,6 +50,8 @@ QUEUE_DEPTH = Gauge(
     ["queue"],
     multiprocess_mode="livesum",
 )
+ACCOUNTS = Gauge("ig_ws_accounts", "Subscriptions whose deliveries are accounted for", multiprocess_mode="livesum")
+STATEMENTS = Counter("ig_ws_statements_total", "Delivery statements asked for, by outcome", ["outcome"])
 RETRIES = Counter(
     "ig_feed_retries_total",
     "Times that reading (feed) or publishing (publish) updates failed and was tried again",

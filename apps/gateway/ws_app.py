@@ -21,6 +21,7 @@ from apps.gateway.ws_protocol import (
     Close,
     CloseCode,
     Effect,
+    Ponged,
     Send,
     SocketLimits,
     Start,
@@ -122,6 +123,8 @@ class Connection(OperatedLine):
             if self.outbox.closing:
                 await self.part(send)
             self.forget()
+            if self.book is not None:
+                await self.book.part()
 
     async def _read(self, receive: Receive) -> None:
         while True:
@@ -147,6 +150,9 @@ class Connection(OperatedLine):
                     self.start(id_, payload)
                 case Stop(id_):
                     self.stop(id_)
+                case Ponged(payload):
+                    if self.book is not None:
+                        self.book.ponged(payload)
 
     def _init_due(self) -> None:
         limits = self.machine.limits

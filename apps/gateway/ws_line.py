@@ -12,6 +12,7 @@ from apps.gateway import measures
 from apps.gateway.realtime.batches import Batch, Ready, frame_header
 from apps.gateway.waiting import Alarm, clock
 from apps.gateway.ws_arrears import SLOW_S, Arrears
+from apps.gateway.ws_book import Book
 from apps.gateway.ws_ending import Ending
 from apps.gateway.ws_outbox import Outbox, Overflow
 from apps.gateway.ws_protocol import CloseCode, Effect, Machine, SocketLimits, Stop
@@ -29,13 +30,14 @@ class Line(ABC):
 
     __slots__ = (
         *("_in_hand", "_last_moment", "_reader", "_send", "_writer"),
-        *("arrears", "ending", "frames", "machine", "outbox"),
+        *("arrears", "book", "ending", "frames", "machine", "outbox"),
     )
 
     def __init__(self, limits: SocketLimits, frames: Frames | None) -> None:
         self.machine = Machine(limits)
         self.outbox = Outbox(woken=self._flow)
         self.arrears: Arrears | None = None
+        self.book: Book | None = None
         self.frames = frames
         self.ending: Ending | None = None
         self._send: SendMessage | None = None
@@ -66,6 +68,8 @@ class Line(ABC):
             self.arrears.leave_out(id_, batch)
             return False
         if frames is not None and self.outbox.idle and not frames.paused:
+            if self.book is not None and not frames.is_gone:
+                self.book.handed(id_, batch)
             frames.write(batch.frames(id_))
             return True
         try:
@@ -80,8 +84,7 @@ class Line(ABC):
         if self.ending is not None and self.ended():
             return
         if self.frames is not None and self.outbox.idle and not self.frames.paused:
-            payload = text.encode()
-            self.frames.write(frame_header(len(payload)) + payload)
+            self._write_text(self.frames, text)
             return
         try:
             self.outbox.put(text)
@@ -94,6 +97,20 @@ class Line(ABC):
             return False
         self.cut(int(self.ending.code), "Access has ended")
         return True
+
+    def _write_text(self, frames: Frames, text: str) -> None:
+        if self.book is not None and not frames.is_gone:
+            self.book.said(text)
+        payload = text.encode()
+        frames.write(frame_header(len(payload)) + payload)
+
+    def pending(self, id_: bytes) -> tuple[int, int]:
+        """Return how many updates of an operation wait, and how many were left out and the client is not told yet."""
+        waiting, in_hand = self.outbox.updates(id_), self._in_hand
+        if in_hand is not None and in_hand.id == id_:
+            waiting += len(in_hand.batch)
+        gap = self.arrears.gaps.get(id_) if self.arrears is not None else None
+        return waiting, 0 if gap is None else gap.missed + 1
 
     def _flow(self) -> None:
         """Something waits to be sent: have it sent, by a task that lasts only as long as something waits."""
@@ -119,16 +136,22 @@ class Line(ABC):
                     self._settle(self.arrears)
                 if isinstance(item, str):
                     await send({"type": "websocket.send", "text": item})
+                    if self.book is not None and (self.frames is None or not self.frames.is_gone):
+                        self.book.said(item)
                 elif self.frames is not None:
                     self._in_hand = item
                     await self.frames.drained()
                     if self._in_hand is item and not self.ended():  # nobody has taken it back meanwhile
+                        if self.book is not None and not self.frames.is_gone:
+                            self.book.handed(item.id, item.batch)
                         self.frames.write(item.frames())
                     self._in_hand = None
                 else:
                     for text in item.texts():
                         if not self.ended():
                             await send({"type": "websocket.send", "text": text})
+                            if self.book is not None:
+                                self.book.said(text)
         except Exception as error:  # noqa: BLE001  whatever a server raises when its client is gone
             log.debug("a client went away while it was sent to", error=type(error).__name__)
             self._end()
@@ -145,8 +168,7 @@ class Line(ABC):
                         await send({"type": "websocket.close", "code": code, "reason": reason})
                         return
                     if isinstance(item, str) and self.frames is not None:
-                        payload = item.encode()
-                        self.frames.write(frame_header(len(payload)) + payload)
+                        self._write_text(self.frames, item)
 
     def forget(self) -> None:
         """Nothing is sent any more. An ended writer holds what it was sending, in a ring with this: it would count as

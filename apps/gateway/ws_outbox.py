@@ -41,6 +41,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._texts) if self._texts else 0
 
+    def updates(self, id_: bytes) -> int:
+        """Return how many updates of an operation wait."""
+        return sum(len(each.batch) for each in self._texts or () if isinstance(each, Ready) and each.id == id_)
+
     def put(self, text: str | Ready) -> None:
         """Add a text, or frames. Raises Overflow when something waits and there is no room for more; after a close
         nothing is added."""
@@ -94,6 +98,11 @@ class Outbox:
     def closing(self) -> bool:
         """True once a close waits."""
         return self._close is not None
+
+    @property
+    def close_said(self) -> tuple[int, str] | None:
+        """The close that waits or was sent, if any: code and reason."""
+        return self._close
 
     @property
     def code(self) -> int | None:

@@ -88,7 +88,14 @@ class Stop:
     id: str
 
 
-Effect = Send | Close | Authenticate | Start | Stop
+@dataclass(frozen=True, slots=True)
+class Ponged:
+    """The client sent a pong with this payload."""
+
+    payload: Mapping[str, Any]
+
+
+Effect = Send | Close | Authenticate | Start | Stop | Ponged
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,7 @@ class Machine:
             case "pong":
                 if payload is not None and not isinstance(payload, dict):
                     return self._bad("Invalid message: payload of 'pong' must be a map")
-                return []
+                return [Ponged(payload)] if payload else []
             case "subscribe":
                 return self._subscribe(message.get("id"), payload)
             case "complete":

@@ -37,6 +37,12 @@ class Frames:
         """True while the client does not read what waits for it."""
         return not self._gate.is_set()
 
+    @property
+    def is_gone(self) -> bool:
+        """True once nothing that is written goes anywhere any more."""
+        protocol = self._protocol
+        return protocol.disconnected or protocol.close_sent or protocol.transport.is_closing()
+
     async def drained(self) -> None:
         """Wait until the client reads, or is gone."""
         await self._protocol.writable.wait()

@@ -11,7 +11,8 @@ that is also why it stays one long module. What it reads:
 * a ledger export (JSON Lines, plain or gzip): chain, gaps, order, Merkle roots, checkpoint signatures, batch items;
 * a proof that one record (or one item of a batch) stands in a signed checkpoint (RFC 9162, 2.1.3);
 * a proof that a later checkpoint extends an earlier one (RFC 9162, 2.1.4);
-* a DSSE envelope (in-toto statements), and any other file with a detached ECDSA P-256 signature.
+* a DSSE envelope (in-toto statements), and any other file with a detached ECDSA P-256 signature;
+* a delivery statement (such an envelope) together with the messages that a client of live updates kept.
 
 Exit codes: 0 everything holds, 1 something does not (each finding is located), 2 the input cannot be read.
 """
@@ -44,6 +45,8 @@ NOTE_TAG = "intelgraph-ledger-checkpoint-v1"
 EXPORT_FORMAT = "intelgraph-ledger-export"
 PROOF_FORMAT = "intelgraph-ledger-proof"
 CONSISTENCY_FORMAT = "intelgraph-ledger-consistency"
+DELIVERY_TYPE = "https://intelgraph.dev/delivery/v1"
+DELIVERY_TAG = b"intelgraph-delivery-v1\n"
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_FINDINGS = 200
 INT_LIMIT = 2**53
@@ -778,8 +781,13 @@ def check_consistency(document: Mapping[str, Any], keys: KeyRing) -> Report:
     return report
 
 
-def check_envelope(document: Mapping[str, Any], keys: KeyRing, artefacts: Iterable[Path] = ()) -> Report:
-    """Check a DSSE envelope and, if it is an in-toto statement, that it names each artefact's digest."""
+def check_envelope(
+    document: Mapping[str, Any], keys: KeyRing, artefacts: Iterable[Path] = (), messages: Path | None = None
+) -> Report:
+    """Check a DSSE envelope and, if it is an in-toto statement, that it names each artefact's digest.
+
+    A delivery statement is checked for saying one thing only, and against a client's log of ``messages``.
+    """
     where = "envelope"
     kind = _field(document, "payloadType", str, where)
     payload = _base64(_field(document, "payload", str, where), f"{where}: 'payload'")
@@ -795,10 +803,129 @@ def check_envelope(document: Mapping[str, Any], keys: KeyRing, artefacts: Iterab
     digests: dict[str, str] = {}
     if kind == "application/vnd.in-toto+json" and good:
         digests = _subjects(payload, report)
+        if report.facts["predicate_type"] == DELIVERY_TYPE:
+            check_delivery(parse(payload, "envelope: payload").get("predicate"), digests, messages, report)
+        elif messages is not None:
+            report.error("delivery.type", "the statement is not about deliveries: it says nothing of messages")
     for artefact in artefacts:
         if _file_digest(artefact).hex() not in digests.values():
             report.error("envelope.subject", f"{artefact.name}: its digest is not among the statement's subjects")
     return report
+
+
+@dataclasses.dataclass
+class Delivered:
+    """What a client's log says of one run of an operation: the chain over its messages, and their sums."""
+
+    head: bytes
+    sequence: int
+    messages: int = 0
+    coalesced: int = 0
+    shed: int = 0
+    last_event: str = ""
+    beyond: int = 0
+    misnumbered: bool = False
+
+    def add(self, payload: bytes, where: str) -> None:
+        """Add a message; ``payload`` is what stands behind its ``"payload":``, byte for byte."""
+        result = _any_json(payload, where)
+        said = result.get("extensions") if isinstance(result, dict) else None
+        said = said if isinstance(said, dict) else {}
+        event = said.get("eventId", "")
+        if not isinstance(event, str) or len(event.encode()) > 0xFFFF:
+            raise BadInput(f"{where}: 'eventId' must be a short text")
+        superseded = _count(said.get("coalesced"), "superseded", where)
+        missed = _count(said.get("discontinuity"), "missed", where)
+        self.messages += 1
+        self.sequence += 1 + superseded + missed
+        self.misnumbered |= said.get("sequence", self.sequence) != self.sequence
+        self.head = hashlib.sha256(
+            self.head
+            + self.sequence.to_bytes(8, "big")
+            + len(event.encode()).to_bytes(2, "big")
+            + event.encode()
+            + hashlib.sha256(payload).digest()
+        ).digest()
+        self.last_event = event or self.last_event
+        self.coalesced += superseded
+        self.shed += missed
+
+
+def _count(said: Any, name: str, where: str) -> int:
+    return int(_field(said, name, int, where)) if said is not None else 0
+
+
+def _any_json(text: bytes, where: str) -> Any:
+    """Value of a message: any JSON, since what tenants keep may hold fractions."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadInput(f"{where}: not JSON") from None
+
+
+def _messages(path: Path, operation: str) -> Iterator[tuple[str, bytes | None]]:
+    """Payloads of an operation in a log of messages, one a line as they came, with where they stand; None where a run
+    ends, since an id may be used again."""
+    head = b'{"id":' + json.dumps(operation, ensure_ascii=False).encode()
+    told, ends = head + b',"type":"next","payload":', (head + b',"type":"complete"', head + b',"type":"error"')
+    with path.open("rb") as stream:
+        for number, text in _lines(stream):
+            line, where = text.rstrip(b"\r\n"), f"{path.name}: line {number}"
+            if line.startswith(told) and line.endswith(b"}"):
+                yield where, line[len(told) : -1]
+            elif line.startswith(ends) or line.startswith(b'{"type":"connection_ack"'):
+                yield where, None
+        yield path.name, None
+
+
+def _same_messages(path: Path, operation: str, start: Delivered, count: int, head: bytes) -> Delivered | int:
+    """The run of the log whose first ``count`` messages have this head; else the length of the longest run."""
+    kept, longest = dataclasses.replace(start), 0
+    for where, payload in _messages(path, operation):
+        if payload is not None and kept.messages < count:
+            kept.add(payload, where)
+        elif payload is not None:
+            kept.beyond += 1
+        elif kept.messages == count and kept.head == head:
+            return kept
+        else:
+            kept, longest = dataclasses.replace(start), max(longest, kept.messages)
+    return longest
+
+
+def check_delivery(predicate: Any, digests: Mapping[str, str], messages: Path | None, report: Report) -> None:
+    """Check a delivery statement: its figures fit each other and, with a log, the messages that the client kept."""
+    where = "delivery"
+    account, head = _field(predicate, "account", str, where), _field(predicate, "digest", dict, where)
+    counts, sequence = _field(predicate, "counts", dict, where), _field(predicate, "sequence", dict, where)
+    after, upto = _field(sequence, "after", int, where), _field(sequence, "to", int, where)
+    figures = {name: _field(counts, name, int, where) for name in ("delivered", "coalesced", "shed")}
+    last = _field(predicate, "events", dict, where).get("last") or ""
+    confirmed = _field(predicate, "acknowledged", dict, where).get("sequence")
+    wanted = _digest(head, "head", where)
+    report.tenant = _field(predicate, "tenant", str, where)
+    report.facts |= {"account": account, "state": predicate.get("state"), "sequence": [after, upto], **figures}
+    report.facts |= {"acknowledged": confirmed, "last_event": last}
+    whole = after + sum(figures.values()) == upto and digests == {f"delivery/{account}": wanted.hex()}
+    if not whole or (confirmed is not None and _field(predicate["acknowledged"], "sequence", int, where) > upto):
+        report.error("delivery.figures", "the statement contradicts itself")
+    if messages is None:
+        return
+    count, operation = figures["delivered"], _field(predicate, "operation", str, where)
+    start = Delivered(hashlib.sha256(DELIVERY_TAG + account.encode()).digest(), after)
+    try:
+        found = _same_messages(messages, operation, start, count, wanted)
+    except OSError as error:
+        raise BadInput(f"{messages}: {error.strerror}") from None
+    if isinstance(found, Delivered):
+        report.facts |= {"log": "agrees", "messages_beyond": found.beyond}
+        sums = {"delivered": found.messages, "coalesced": found.coalesced, "shed": found.shed}
+        if sums != figures or found.last_event != last or found.misnumbered:
+            report.error("delivery.figures", "the statement's figures are not those of its own messages")
+    elif found < count:
+        report.error("delivery.missing", f"the log holds {found} of the {count} messages that were handed on")
+    else:
+        report.error("delivery.messages", "the messages of the log are not those of the statement, in its order")
 
 
 def _subjects(payload: bytes, report: Report) -> dict[str, str]:
@@ -840,7 +967,11 @@ def check_blob(path: Path, signature: bytes, keys: KeyRing) -> Report:
 
 
 def check_stream(
-    stream: BinaryIO, keys: KeyRing, held: Iterable[Checkpoint] = (), artefacts: Iterable[Path] = ()
+    stream: BinaryIO,
+    keys: KeyRing,
+    held: Iterable[Checkpoint] = (),
+    artefacts: Iterable[Path] = (),
+    messages: Path | None = None,
 ) -> Report:
     """Check whatever document stands in the stream, by its own name of its format."""
     rows = _lines(stream)
@@ -863,17 +994,23 @@ def check_stream(
         if form == CONSISTENCY_FORMAT:
             return check_consistency(document, keys)
         if "payloadType" in document:
-            return check_envelope(document, keys, artefacts)
+            return check_envelope(document, keys, artefacts, messages)
     raise BadInput(f"line {number}: not a ledger export, a proof or an envelope (no known 'format')")
 
 
-def check_file(path: Path, keys: KeyRing, held: Iterable[Checkpoint] = (), artefacts: Iterable[Path] = ()) -> Report:
+def check_file(
+    path: Path,
+    keys: KeyRing,
+    held: Iterable[Checkpoint] = (),
+    artefacts: Iterable[Path] = (),
+    messages: Path | None = None,
+) -> Report:
     """Check a file (plain or gzip; ``-`` is standard input) with the reader's keys and checkpoints."""
     try:
         with open(0 if str(path) == "-" else path, "rb", closefd=str(path) != "-") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             stream: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-            return check_stream(stream, keys, held, artefacts)
+            return check_stream(stream, keys, held, artefacts, messages)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
 
@@ -897,6 +1034,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a checkpoint that you kept: an export that ends before it is refused",
     )
     parser.add_argument("--artefact", type=Path, action="append", default=[], help="file that a statement must name")
+    parser.add_argument(
+        "--messages", type=Path, help="messages that a client kept, one a line as they came, for a delivery statement"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -928,7 +1068,7 @@ def run(options: argparse.Namespace) -> Report:
             raise BadInput("--signature needs --key or --keys")
         return check_blob(options.file, _read_signature(options.signature), keys)
     held = [Checkpoint.read(_read(note), _read_signature(sig), str(note)) for note, sig in options.checkpoint]
-    return check_file(options.file, keys, held, options.artefact)
+    return check_file(options.file, keys, held, options.artefact, options.messages)
 
 
 def render(report: Report) -> str:

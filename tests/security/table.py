@@ -191,6 +191,8 @@ GRAPHQL: Mapping[str, Row] = {
     "graphql Query.neighborhood": Row("graph.entity.read", READ, t.about("query ($id: ID!) { neighborhood(id: $id) { nodes { name } } }")),
     "graphql Query.shortestPath": Row("graph.entity.read", READ, t.about("query ($id: ID!, $to: ID!) { shortestPath(source: $id, target: $to) { nodes { name } } }")),
     "graphql Query.search": Row("graph.search", READ, t.about("{ search(q: \"Quarzhafen\") { nodes { name } } }")),
+    "graphql Query.deliveryStatement": Row("identity.self.read", GLANCE, t.about("query ($id: ID!) { deliveryStatement(id: $id) { head } }")),
+    "graphql Query.deliveryAccounts": Row("ledger.delivery.read", EXPORT, t.about("{ deliveryAccounts { account actor } }")),
     "graphql Mutation.upsertEntities": Row("graph.entity.write", WRITE, t.about(ENTITIES), changes=True),
     "graphql Mutation.upsertEdges": Row("graph.edge.write", WRITE, t.about(EDGES), changes=True),
     "graphql Mutation.deleteEntities": Row("graph.entity.delete", DELETE, t.about("mutation ($id: ID!) { deleteEntities(ids: [$id]) { deleted } }"), changes=True),
@@ -199,6 +201,7 @@ GRAPHQL: Mapping[str, Row] = {
     "graphql Subscription.assetUpdated": Row("graph.changes.subscribe", READ, t.about("subscription ($id: ID!, $tenant: ID!) { assetUpdated(id: $id, tenantId: $tenant) { name } }")),
     "graphql Subscription.jobProgress": Row("connectors.job.read", JOBS, t.about("subscription ($tenant: ID!) { jobProgress(tenantId: $tenant) { id source } }")),
     "graphql Subscription.usageUpdated": Row("quotas.usage.read", USAGE, t.about("subscription ($tenant: ID!) { usageUpdated(tenantId: $tenant) { limits { measure used } } }")),
+    "graphql Subscription.incidentUpdated": Row("incidents.incident.read", READ, t.about("subscription ($tenant: ID!) { incidentUpdated(tenantId: $tenant) { id state } }")),
 }  # fmt: skip
 """Queries and mutations are tried over HTTP and over the websocket, subscriptions over the websocket."""
 

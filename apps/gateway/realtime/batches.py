@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from apps.gateway.realtime.accounts import Handed, handed
 from apps.gateway.realtime.wire import Change, Cursor
 
 WINDOW_S = 0.005  # a change waits at most so long for others, and not at all after an idle window
@@ -60,7 +61,7 @@ _OVERHEAD_BYTES = 600  # of a change that waits, besides its text: the objects
 class Batch:
     """Some changes in order, with the results that a shape's members are told of them."""
 
-    __slots__ = ("_buffer", "_parts", "_waiting", "first", "last", "told")
+    __slots__ = ("_buffer", "_handed", "_parts", "_waiting", "first", "last", "told")
 
     def __init__(self, told: Sequence[tuple[Change, str]]) -> None:
         """`told` has at least one change."""
@@ -68,6 +69,7 @@ class Batch:
         self.first: Cursor = told[0][0].cursor
         self.last: Cursor = told[-1][0].cursor
         self._parts: dict[int, list[bytes]] = {}
+        self._handed: tuple[Handed, ...] | None = None
         self._waiting = 0
         self._buffer = BUFFER
 
@@ -97,6 +99,12 @@ class Batch:
 
     def __iter__(self) -> Iterator[tuple[Change, str]]:
         return iter(self.told)
+
+    def handed(self) -> tuple[Handed, ...]:
+        """Return what accounts note of its messages: worked out when the first asks, for all."""
+        if self._handed is None:
+            self._handed = tuple(handed(text) for _, text in self.told)
+        return self._handed
 
     def frames(self, id_: bytes) -> bytes:
         """Return the websocket frames for the operation with this id (given as JSON)."""

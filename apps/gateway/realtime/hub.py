@@ -39,6 +39,8 @@ class Ticket:
     tenant_id: UUID
     key: Hashable
     seat: Seat
+    began: Cursor
+    """Behind which place it is handed every change."""
     held: list[UUID] = field(default_factory=list)
 
 
@@ -60,7 +62,7 @@ class Hub:
         ahead, Unavailable when the ledger cannot be read.
         """
         since = make.source.since
-        ticket = Ticket(make.source.tenant_id, key, Seat(member, Cursor(0), held=[]))
+        ticket = Ticket(make.source.tenant_id, key, Seat(member, Cursor(0), held=[]), Cursor(0))
         try:
             feed = await self._hold(ticket, make.source.tenant_id)
             platform = await self._hold(ticket, PLATFORM_TENANT_ID)
@@ -68,7 +70,7 @@ class Hub:
             if since is not None:
                 check_start(since, live_from)
             shape = feed.shape(key, make)
-            ticket.seat.seen = since or live_from
+            ticket.seat.seen = ticket.began = since or live_from
             shape.seats.add(ticket.seat)
             feed.platform = platform if platform is not feed else None
             feed.watchers.add(member)

@@ -171,6 +171,8 @@ class Shape:
     waiting: list[tuple[Change, str]] = field(default_factory=list)
     latest: Latest | None = None  # where updates are coalesced
     gap: Gap | None = None  # updates that the tenant's pace did not admit
+    names_events: bool = False
+    """True where each result is to say in its extensions of which event it tells, as accounts of deliveries need it."""
     _write: Write | None = None
     _is_compiled: bool = False
 
@@ -226,7 +228,7 @@ class Shape:
             data = self._write(change, Viewer(policy.clearance(self.ctx), self.ctx.tenant_id))
         except LookupError:
             return None
-        return encode({"data": data}).decode()
+        return encode({"data": data, **self._named(change)}).decode()
 
     async def render(self, change: Change) -> str:
         """Return the result of the selection over a change, as JSON."""
@@ -236,7 +238,10 @@ class Shape:
         outcome = await self.engine.execute(self.prepared, Call.of(self.ctx, "ws"), Pushed(change))
         payload = outcome.payload()
         payload.pop("extensions", None)
-        return encode(payload).decode()
+        return encode({**payload, **self._named(change)}).decode()
+
+    def _named(self, change: Change) -> dict[str, Any]:
+        return {"extensions": {"eventId": change.event_id}} if self.names_events else {}
 
     def flush(self) -> None:
         """Hand on what waits to every seat; one whose member cannot take it is told to come back."""

@@ -23,6 +23,11 @@ class Cursor(NamedTuple):
     number: int
     position: int = WHOLE
 
+    @property
+    def event_id(self) -> str:
+        """The event id that names this place."""
+        return str(self.number) if self.position == WHOLE else f"{self.number}.{self.position}"
+
 
 def topic(tenant_id: UUID) -> str:
     """Return the Redis channel of a tenant's changes."""

@@ -12,6 +12,7 @@ from apps.gateway.schema import objects as o
 from apps.gateway.schema.arguments import bounded, identifier, word, words
 from apps.gateway.schema.guards import call_of, guarded
 from apps.gateway.schema.scalars import JSON
+from apps.gateway.schema.statements import StatementQueries
 from apps.gateway.shown import ASSET, ShownEntity
 from apps.gateway.versions import API_VERSION
 from apps.graph import selectors as graph
@@ -86,7 +87,7 @@ def _tells(filters: Any) -> bool:
     return isinstance(filters, dict) and any(str(name).startswith(TELLING) for name in filters)
 
 
-class Query(graphene.ObjectType):
+class Query(StatementQueries, graphene.ObjectType):
     """Reads."""
 
     api_version = graphene.String(required=True, description="Version of this API.")

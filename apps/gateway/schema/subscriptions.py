@@ -13,11 +13,14 @@ from apps.gateway.realtime.shapes import Pushed, Source
 from apps.gateway.realtime.states import State, Told
 from apps.gateway.realtime.wire import WHOLE, Cursor
 from apps.gateway.realtime.wire import Change as WireChange
+from apps.gateway.schema import incidents, standing
 from apps.gateway.schema import objects as o
-from apps.gateway.schema import standing
 from apps.gateway.schema.guards import call_of, guarded
 from apps.gateway.schema.scalars import DateTime
 from apps.gateway.shown import ASSET, ShownEntity
+
+GRAPH = frozenset({"entity", "edge"})
+"""What the stream of the graph's changes tells of; other kinds have streams and permissions of their own."""
 
 
 class Change(graphene.ObjectType):
@@ -103,6 +106,37 @@ class Subscription(graphene.ObjectType):
         tenant_id=graphene.ID(required=True),
         description="What is used of the tenant's limits: at first what stands, then what differs, at most once a second.",
     )
+    incident_updated = graphene.Field(
+        incidents.Incident,
+        required=True,
+        tenant_id=graphene.ID(required=True),
+        id=graphene.ID(),
+        severities=graphene.List(graphene.NonNull(graphene.String)),
+        since=graphene.String(),
+        coalesce_ms=graphene.Int(),
+        description="Each new version of an incident: of all, of these severities, or of one by `id`. No part of the product publishes incidents yet,"
+        " so today nothing is told. `since` and `coalesceMs` as with `changes`.",
+    )
+
+    @staticmethod
+    @guarded(incidents.READ)
+    def subscribe_incident_updated(
+        root: Any,
+        info: GraphQLResolveInfo,
+        tenant_id: str,
+        id: str | None = None,
+        severities: list[str] | None = None,
+        since: str | None = None,
+        coalesce_ms: int | None = None,
+    ) -> Source:
+        """Return the tenant's incidents."""
+        tenant = same_tenant(call_of(info).ctx, tenant_id)
+        return incidents.source(tenant, id, severities, since_cursor(since), coalesced(coalesce_ms))
+
+    @staticmethod
+    def resolve_incident_updated(root: Pushed, info: GraphQLResolveInfo, **arguments: Any) -> incidents.Incident:
+        """Return the incident after the change."""
+        return incidents.Incident.shown(root.change)
 
     @staticmethod
     @guarded(standing.READ_JOBS)
@@ -174,7 +208,7 @@ class Subscription(graphene.ObjectType):
         wanted = None if kinds is None else frozenset(kinds)
 
         def wants(change: WireChange) -> bool:
-            return wanted is None or change.kind in wanted
+            return change.ref_kind in GRAPH and (wanted is None or change.kind in wanted)
 
         return Source(tenant, "changes", wants, since_cursor(since), coalesced(coalesce_ms))
 
