@@ -77,7 +77,7 @@ class Wire:
     """The extension's end: what was written, and whether the client reads."""
 
     def __init__(self) -> None:
-        self.written, self.paused = b"", False
+        self.written, self.paused, self.is_gone = b"", False, False
         self.closed: tuple[int, str] | None = None
 
     def forget_handshake(self) -> None:

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.gateway.ws_protocol import Authenticate, Close, Effect, Machine, Phase, Send, SocketLimits, Start, Stop
+from apps.gateway.ws_protocol import (
+    Authenticate,
+    Close,
+    Effect,
+    Machine,
+    Phase,
+    Ponged,
+    Send,
+    SocketLimits,
+    Start,
+    Stop,
+)
 
 
 def text(**message: Any) -> str:
@@ -148,6 +159,8 @@ def test_ping_and_pong() -> None:
     assert sent(machine.received(text(type="ping"), 0)) == [{"type": "pong"}]
     assert sent(machine.received(text(type="ping", payload={"a": 1}), 0)) == [{"type": "pong", "payload": {"a": 1}}]
     assert machine.received(text(type="pong"), 0) == []
+    assert machine.received(text(type="pong", payload={}), 0) == []
+    assert machine.received(text(type="pong", payload={"a": 1}), 0) == [Ponged({"a": 1})]
 
 
 def test_operations_are_limited_one_by_one() -> None:
