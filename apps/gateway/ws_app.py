@@ -122,9 +122,10 @@ class Connection(OperatedLine):
             await asyncio.gather(*tasks, return_exceptions=True)
             if self.outbox.closing:
                 await self.part(send)
-            self.forget()
             if self.book is not None:
                 await self.book.part()
+                self.book = None  # it knows the connection: together they would lie about until rings are collected
+            self.forget()
 
     async def _read(self, receive: Receive) -> None:
         while True:

@@ -1,24 +1,34 @@
-"""Every block of the GraphQL page runs, as it stands there."""
+"""Every block of the pages on GraphQL and on live updates runs, as it stands there."""
 
 import os
 import re
 import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from apps.connectors import services as connectors
-from apps.core.scope import tenant_scope
-from apps.gateway import limits, ws_outbox, ws_protocol
+from apps.core.context import service_context
+from apps.core.scope import no_scope, tenant_scope
+from apps.gateway import deliveries, kept_accounts, limits, ws_book, ws_outbox, ws_protocol
 from apps.gateway.graphql_http import MAX_BODY_BYTES
+from apps.gateway.realtime import accounts
 from apps.gateway.realtime.hub import WINDOW_RECORDS
+from apps.ledger import verifier
+from apps.vault import services as vault
 from tests.conftest import make_tenant
 from tests.gateway.clients import Api, socket
-from tests.gateway.live_server import LiveServer
+from tests.gateway.live_server import PROJECT, LiveServer
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "develop" / "graphql.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, flags=re.S | re.M)
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "develop"
+PAGE, LIVE = (PAGES.joinpath(name).read_text(encoding="utf-8") for name in ("graphql.md", "live-updates.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.S | re.M)
+BLOCKS = BLOCK.findall(PAGE) + [
+    found for found in BLOCK.findall(LIVE) if "subscription" in found[1] and found[0] == "graphql"
+]
 
 FIRST = {"changes": "created", "jobProgress": "queued", "usageUpdated": "api"}
 """What each subscription of the page is told first."""
@@ -54,6 +64,59 @@ def test_every_block_runs(live: LiveServer) -> None:
     assert ran.count("graphql") >= 5
 
 
+def test_a_delivery_is_proved_as_the_page_says(live: LiveServer, tmp_path: Path) -> None:
+    kit = make_tenant()
+    with no_scope():
+        vault.ensure_signing_key(service_context("test"))
+    token, over = kit.key("admin"), threading.Event()
+    api = Api(live.url, token)
+
+    def write() -> None:
+        number = 0
+        while not over.is_set():
+            api.upsert({"kind": "Asset", "externalId": f"{number}", "name": "né"})
+            number += 1
+            over.wait(0.2)
+
+    command = tmp_path / "ig-ledger"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m apps.ledger.cli "$@"\n')
+    command.chmod(0o755)
+    paths = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, **paths, "IG_URL": live.url, "IG_TOKEN": token, "IG_TENANT": kit.info.slug}
+    writer, outputs = threading.Thread(target=write), []
+    writer.start()
+    try:
+        for language, text in BLOCK.findall(LIVE):
+            if language in {"python", "sh"}:
+                shell = [sys.executable, "-c"] if language == "python" else ["sh", "-ec"]
+                done = subprocess.run(
+                    [*shell, text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+                )
+                assert done.returncode == 0, done.stdout + done.stderr
+                outputs.append(done.stdout)
+    finally:
+        over.set()
+        writer.join()
+    assert len(outputs) == 2 and 'log: "agrees"' in outputs[1]
+    kept = tmp_path / "messages.jsonl"
+    kept.write_text(kept.read_text(encoding="utf-8").replace("né", "ne"), encoding="utf-8")
+    again = ["ig-ledger", "verify", "statement.json", "--keys", "keys.json", "--messages", "messages.jsonl"]
+    refused = subprocess.run(again, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "delivery.messages" in refused.stdout
+    (asked,) = [text for language, text in BLOCK.findall(LIVE) if language == "graphql" and text.startswith("query")]
+    assert api.data(asked, id="1") == {"deliveryStatement": None}
+
+
+def test_the_page_tells_what_is_kept() -> None:
+    said = re.sub(r"\s+", " ", LIVE)
+    assert kept_accounts.KEPT_S == 24 * 3600 and f"the newest {kept_accounts.MAX_KEPT:,} of a tenant" in said
+    assert ws_book.KEEP_S == 5 and "at most five seconds before" in said
+    assert ws_book.KEEP_S * ws_book.PING_EVERY == 30 and "every half minute" in said
+    assert deliveries.COST == 5 and "costs five calls" in said
+    assert deliveries.PREDICATE_TYPE == verifier.DELIVERY_TYPE and deliveries.PREDICATE_TYPE in said
+    assert accounts.MAX_LISTED == 50 and "the last 50" in said
+
+
 def test_the_page_tells_the_bounds_that_hold() -> None:
     bounds = limits.Limits()
     for said in (
@@ -69,5 +132,5 @@ def test_the_page_tells_the_bounds_that_hold() -> None:
         f"At most {ws_protocol.SocketLimits().max_operations} operations",
         f"within {ws_protocol.SocketLimits().init_timeout_s:.0f} seconds",
     ):
-        assert said in re.sub(r"\s+", " ", PAGE), said
+        assert said in re.sub(r"\s+", " ", PAGE + LIVE), said
     assert bounds.max_rows < ws_outbox.MAX_MESSAGES

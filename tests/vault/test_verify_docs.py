@@ -29,6 +29,18 @@ subject = Subject("report.csv", hashlib.sha256(content).hexdigest())
 kind = "https://intelgraph.example/report/v1"
 made = services.sign_statement(ctx, subjects=[subject], predicate_type=kind, predicate={"rows": 1})
 pathlib.Path("report.csv.dsse.json").write_text(json.dumps(made))
+from apps.gateway.deliveries import PREDICATE_TYPE
+from apps.gateway.realtime.accounts import Account, Terms, handed
+terms = Terms("0192", "1", "alpha", "key:1", "changes", "graph.changes.subscribe", "d", "v", "public", None, 0)
+account, log = Account(terms), ['{"type":"connection_ack"}']
+for number in range(1, 4):
+    payload = f'{{"data":{{"changes":{{"op":"updated"}}}},"extensions":{{"eventId":"{number}"}}}}'
+    account.note((handed(payload),))
+    log.append(f'{{"id":"1","type":"next","payload":{payload}}}')
+pathlib.Path("messages.jsonl").write_text("\n".join(log))
+subject = Subject("delivery/0192", account.head.hex())
+made = services.sign_statement(ctx, subjects=[subject], predicate_type=PREDICATE_TYPE, predicate=account.predicate())
+pathlib.Path("statement.json").write_text(json.dumps(made))
 """
 
 
