@@ -104,7 +104,7 @@ class Prometheus:
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         try:
-            with urllib.request.urlopen(request, timeout=ASK_S) as answer:
+            with _opener().open(request, timeout=ASK_S) as answer:
                 body = json.load(answer)
         except urllib.error.HTTPError as error:
             raise AskError(_why(error)) from None
@@ -113,6 +113,20 @@ class Prometheus:
         if body.get("status") != "success":
             raise AskError(str(body.get("error", "no success")))
         return body["data"]
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens http and https, and no other scheme, wherever it is sent on to."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 def _why(error: urllib.error.HTTPError) -> str:
