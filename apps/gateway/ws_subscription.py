@@ -24,7 +24,7 @@ class Subscription:
         self.connection, self.id = connection, id_
         self._numbering = numbering
         self.id_json = orjson.dumps(id_)
-        self._task = connection.tasks.get(id_)
+        self._task = connection.tasks.get(id_)  # the id may be another operation's one day
         self.count = tally(measures.DELIVERIES.labels(field))
 
     @property
@@ -38,7 +38,7 @@ class Subscription:
 
     def tell(self, payload: str) -> None:
         """Send a state to the client, unless the operation has ended."""
-        if self._runs():
+        if self.connection.tasks.get(self.id) is self._task:
             if self._numbering is not None:
                 payload = self._numbering.result(payload)
             self.connection.send(f'{{"id":{self.id_json.decode()},"type":"next","payload":{payload}}}')
@@ -46,17 +46,13 @@ class Subscription:
 
     def push(self, batch: Batch) -> None:
         """Send the updates of a window to the client, unless the operation has ended."""
-        if not self._runs():
+        connection = self.connection
+        if connection.tasks.get(self.id) is not self._task:
             return
         if self._numbering is not None:
             batch = self._numbering.batch(batch)
-        if self.connection.push(batch, self.id_json):
+        if connection.push(batch, self.id_json):
             self.count.inc(len(batch))
-
-    def _runs(self) -> bool:
-        """Return whether the operation goes on; its id may be another's already."""
-        connection = self.connection
-        return self.id in connection.machine.operations and connection.tasks.get(self.id) is self._task
 
     async def room(self) -> None:
         """Wait until the connection has sent enough of what waits. Raises Unavailable when its client does not read."""

@@ -94,11 +94,17 @@ class Wire:
         self.written += frames
 
 
+def begin(connection: Connection, id_: str) -> None:
+    """Have an operation run under this id."""
+    connection.machine.operations.add(id_)
+    connection.tasks[id_] = asyncio.get_running_loop().create_future()  # type: ignore[assignment]
+
+
 def connected(wire: Wire | None) -> tuple[Connection, Subscription]:
     scope = {"subprotocols": ["graphql-transport-ws"], "extensions": {} if wire is None else {"ig.frames": wire}}
     connection = Connection(engine(), SocketLimits(), scope, {})
     connection.machine.phase = Phase.READY
-    connection.machine.operations.add("1")
+    begin(connection, "1")
     return connection, Subscription(connection, "1", "changes")
 
 
@@ -220,8 +226,7 @@ async def test_what_waits_is_bounded_for_the_process_and_counted_once(monkeypatc
 async def test_nothing_is_pushed_once_access_has_ended() -> None:
     wire = Wire()
     connection, subscription = connected(wire)
-    connection.perform([Close(int(CloseCode.FORBIDDEN), "ended")])
-    connection.machine.lost()
+    connection.perform([Close(int(CloseCode.FORBIDDEN), "ended"), *connection.machine.lost()])
     subscription.push(batch_of(1, 1))
     assert wire.written == b""
 

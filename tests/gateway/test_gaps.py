@@ -17,7 +17,7 @@ from apps.gateway.ws_app import Connection
 from apps.gateway.ws_arrears import MAX_EPISODES
 from apps.gateway.ws_protocol import CloseCode
 from apps.gateway.ws_subscription import Subscription
-from tests.gateway.test_batches import Wire, batch_of, connected, texts
+from tests.gateway.test_batches import Wire, batch_of, begin, connected, texts
 from tests.gateway.test_seats import change
 
 
@@ -228,7 +228,7 @@ async def test_what_the_writer_holds_for_a_client_that_stays_slow_counts_too(mon
 
 async def test_other_operations_of_a_slow_client_are_told_of_their_own() -> None:
     wire, connection, _, last = slow(40)
-    connection.machine.operations.add("2")
+    begin(connection, "2")
     other = Subscription(connection, "2", "changes")
     other.push(batch_of(1, 40, 1_000))
     write_to(connection, wire)
