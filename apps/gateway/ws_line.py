@@ -167,7 +167,7 @@ class Line(ABC):
                         code, reason = item
                         await send({"type": "websocket.close", "code": code, "reason": reason})
                         return
-                    if isinstance(item, str) and self.frames is not None:
+                    if isinstance(item, str) and self.frames is not None and not self.ended():
                         self._write_text(self.frames, item)
 
     def forget(self) -> None:

@@ -128,7 +128,7 @@ def _trusted(kit: TenantKit, provider: Provider) -> IssuerInfo:
 
 def _token(kit: TenantKit, provider: Provider, **claims: object) -> str:
     told = provider.claims(identity.audience_of(kit.info.slug), **claims)
-    return provider.sign(told, kid="okp", alg="EdDSA")
+    return provider.sign(told, kid="ec", alg="ES256")
 
 
 def token_revoked(kit: TenantKit) -> Iterator[Caller]:

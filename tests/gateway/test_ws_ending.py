@@ -173,6 +173,22 @@ async def test_what_waits_for_a_slow_client_is_not_sent_either(clocks: Clocks, f
     assert sent[-1]["code"] == 4401
 
 
+async def test_last_words_are_not_said_after_the_end(clocks: Clocks) -> None:
+    """A client that did not read is left what was to be said before its close, unless it may not know it any more."""
+    for left_s, told in ((1.0, 1), (-1.0, 0)):
+        wire, sent = Wire(), []
+        connection, _ = connected(wire)
+
+        async def send(message: dict[str, Any], sent: list[Any] = sent) -> None:
+            sent.append(message["code"])
+
+        connection.outbox.put('{"id":"1","type":"next","payload":{}}')
+        connection.outbox.close(1013, "too slow")
+        connection.ending = clocks.end_in(left_s)
+        await connection.part(send)
+        assert (len(texts(wire.written)), sent) == (told, [1013])
+
+
 async def test_the_same_end_is_not_put_off_and_another_is_gone_by(clocks: Clocks) -> None:
     connection, _ = connected(Wire())
     first = connection.ending = clocks.end_in(60.0)
