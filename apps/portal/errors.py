@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.http import escape_leading_slashes
 
 from apps.core import problem
 from apps.core.errors import IgError, RateLimited
@@ -225,7 +226,9 @@ def waiting(seconds: int) -> str:
 
 def _again(request: HttpRequest, trouble: Trouble) -> str:
     """Return the address that may well answer when it is asked once more, empty where it would not, or was sent to."""
-    return request.get_full_path() if request.method == "GET" and trouble.status in {429, 500, 503} else ""
+    if request.method != "GET" or trouble.status not in {429, 500, 503}:
+        return ""
+    return escape_leading_slashes(request.get_full_path())  # two would name another host
 
 
 def _came_from(request: HttpRequest) -> str:
