@@ -37,7 +37,7 @@ for number in range(1, 4):
     payload = f'{{"data":{{"changes":{{"op":"updated"}}}},"extensions":{{"eventId":"{number}"}}}}'
     account.note((handed(payload),))
     log.append(f'{{"id":"1","type":"next","payload":{payload}}}')
-pathlib.Path("messages.jsonl").write_text("\n".join(log))
+pathlib.Path("messages.jsonl").write_text("\\n".join(log))
 subject = Subject("delivery/0192", account.head.hex())
 made = services.sign_statement(ctx, subjects=[subject], predicate_type=PREDICATE_TYPE, predicate=account.predicate())
 pathlib.Path("statement.json").write_text(json.dumps(made))
