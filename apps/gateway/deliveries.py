@@ -60,6 +60,8 @@ def terms(
     if root is None:
         raise ValueError("the schema has no subscriptions")
     since = source.since if isinstance(source, Source) else None
+    declared = sorted(each.variable.name.value for each in prepared.operation.variable_definitions or ())
+    variables = {name: prepared.variables[name] for name in declared if name in prepared.variables}
     return Terms(
         account_id=str(new_id()),
         operation=operation,
@@ -68,7 +70,7 @@ def terms(
         field=source.field,
         action=str(getattr(root.fields[source.field].subscribe, "action", "")),
         document=prepared.document.sha256,
-        variables=sha256(encode(dict(sorted(prepared.variables.items())))).hexdigest(),
+        variables=sha256(encode(variables)).hexdigest(),
         redaction=policy.clearance(ctx).key,
         since=None if since is None else since.event_id,
         numbered_after=numbered_after,

@@ -63,13 +63,25 @@ class Signed:
 
 
 class Book:
-    """Accounts by the id of their operation, as JSON. One that has ended stays until its id is used again."""
+    """Accounts by the id of their operation, as JSON. One that has ended can be asked for as long as there is room."""
 
-    __slots__ = ("_accounts", "_alarm", "_holder", "_keeping", "_kept", "_pings", "_tenant_id", "_ticks", "made")
+    __slots__ = (
+        "_accounts",
+        "_alarm",
+        "_holder",
+        "_keeping",
+        "_kept",
+        "_past",
+        "_pings",
+        "_tenant_id",
+        "_ticks",
+        "made",
+    )
 
     def __init__(self, holder: Holder, tenant_id: UUID) -> None:
         self._holder, self._tenant_id = holder, tenant_id
         self._accounts: dict[bytes, Account] = {}
+        self._past: dict[bytes, Account] = {}  # their ids are those of other operations now
         self._pings: dict[str, _Ping] = {}
         self._kept: dict[Account, tuple[int, int | None, bool]] = {}
         self.made: dict[Account, Signed] = {}
@@ -81,22 +93,31 @@ class Book:
 
     def open(self, account: Account) -> None:
         """Keep account of a subscription from now on."""
-        id_ = orjson.dumps(account.terms.operation)
-        self._drop(id_)
         if len(self._accounts) >= MAX_ACCOUNTS:
             over = next((key for key, each in self._accounts.items() if each.ended is not None), None)
             if over is not None:
-                self._drop(over)
-        self._accounts[id_] = account
+                self._forget(self._accounts.pop(over))
+        self._accounts[orjson.dumps(account.terms.operation)] = account
         measures.ACCOUNTS.inc()
         if self._alarm is None:
             self._alarm = clock().later(KEEP_S, self._tick)
 
-    def _drop(self, id_: bytes) -> None:
-        gone = self._accounts.pop(id_, None)
-        if gone is not None:
-            self._kept.pop(gone, None)
-            self.made.pop(gone, None)
+    def reuse(self, id_: str) -> None:
+        """Another operation begins under this id: what it is handed is not of the account that has ended."""
+        key = orjson.dumps(id_)
+        account = self._accounts.pop(key, None)
+        if account is None:
+            return
+        before = self._past.pop(key, None)
+        if before is None and len(self._past) >= MAX_ACCOUNTS:
+            before = self._past.pop(next(iter(self._past)))
+        if before is not None:
+            self._forget(before)
+        self._past[key] = account
+
+    def _forget(self, account: Account) -> None:
+        self._kept.pop(account, None)
+        self.made.pop(account, None)
 
     def handed(self, id_: bytes, batch: Batch) -> None:
         """A window's updates of an operation were handed to the socket."""
@@ -125,11 +146,15 @@ class Book:
 
     def find(self, id_: str) -> Account | None:
         """Return the account of an operation of this connection."""
-        return self._accounts.get(orjson.dumps(id_))
+        key = orjson.dumps(id_)
+        return self._accounts.get(key) or self._past.get(key)
 
     def predicate(self, account: Account) -> dict[str, Any]:
         """Return an account of this book as it stands."""
-        return account.predicate(*self._holder.pending(orjson.dumps(account.terms.operation)))
+        id_ = orjson.dumps(account.terms.operation)
+        if self._accounts.get(id_) is not account:
+            return account.predicate()
+        return account.predicate(*self._holder.pending(id_))
 
     # -- what the client confirms ---------------------------------------------------------------------------------
 
@@ -189,7 +214,7 @@ class Book:
         """Have kept what has changed."""
         async with self._keeping:  # what is newer is kept later
             changed = {}
-            for account in self._accounts.values():
+            for account in (*self._accounts.values(), *self._past.values()):
                 if self._kept.get(account) != account.mark:
                     changed[account] = account.mark
             predicates = [self.predicate(account) for account in changed]

@@ -44,6 +44,8 @@ class OperatedLine(GuardedLine):
 
     def start(self, id_: str, payload: Mapping[str, Any]) -> None:
         """Run the operation that a payload describes, under this id."""
+        if self.book is not None:
+            self.book.reuse(id_)
         task = asyncio.create_task(self._operate(id_, payload))
         self.tasks[id_] = task
         task.add_done_callback(lambda done: self._forget(id_, done))

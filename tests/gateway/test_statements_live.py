@@ -254,6 +254,33 @@ def test_a_log_may_hold_an_id_more_than_once(live: LiveServer, kit: TenantKit, t
     assert all(verified(each, log, tmp_path).ok for each in made)
 
 
+def test_another_operation_under_the_same_id_is_not_counted(live: LiveServer, kit: TenantKit, tmp_path: Path) -> None:
+    api = Api(live.url, kit.key("admin"))
+    with socket(live.ws_url, kit.key("reader")) as client:
+        follower = Follower(client, kit)
+        follower.follow()
+        first = follower.ready()
+        write(api, 2)
+        while len(follower.results()) < 2:
+            follower.read()
+        client.send({"id": "s1", "type": "complete"})
+        client.send({"id": "s1", "type": "subscribe", "payload": {"query": "{ apiVersion }"}})
+        follower.until("complete", "s1")
+        ended = follower.statement()
+        assert ended["account"]["account"] == first and told(ended)["counts"]["delivered"] == 2
+        assert told(ended)["ended"]["reason"] == "complete"
+        assert verified(ended, follower.log, tmp_path).ok
+        del follower.accounts["s1"]
+        follower.follow()
+        assert follower.ready() != first
+        write(api, 3, kind="B")
+        while len(follower.results()) < 6:
+            follower.read()
+        again = follower.statement()
+        assert told(again)["counts"]["delivered"] == 3
+        assert verified(again, follower.log, tmp_path).ok
+
+
 def test_it_costs_nothing_and_changes_nothing_for_those_who_did_not_ask(live: LiveServer, kit: TenantKit) -> None:
     api = Api(live.url, kit.key("admin"))
     with socket(live.ws_url, kit.key("reader")) as plain, socket(live.ws_url, kit.key("reader")) as asking:
