@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -249,6 +250,25 @@ async def test_a_window_is_short_and_an_idle_one_is_none() -> None:
     while len(shape.flushed) < 2:
         await asyncio.sleep(0.001)
     assert shape.flushed[1] - shape.flushed[0] >= 0.045
+
+
+async def test_others_have_their_turn_between_windows_that_take_long() -> None:
+    class Shape:
+        flushed = 0
+
+        def flush(self) -> None:
+            self.flushed += 1
+            time.sleep(0.02)
+            flusher.mark(self)  # more has come meanwhile
+
+    shape, flusher = Shape(), Flusher(window_s=0.005)
+    flusher.mark(shape)
+    turns, began = 0, time.monotonic()
+    while time.monotonic() - began < 0.5:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= shape.flushed >= 10
+    flusher._marked.clear()
 
 
 async def test_who_rests_goes_on_when_what_comes_can_be_sent_at_once() -> None:

@@ -13,7 +13,8 @@ from typing import Protocol
 from apps.gateway.realtime.accounts import Handed, handed
 from apps.gateway.realtime.wire import Change, Cursor
 
-WINDOW_S = 0.005  # a change waits at most so long for others, and not at all after an idle window
+WINDOW_S = 0.012  # a change waits at most so long for others, and not at all after an idle window
+REST_S = 0.001  # after a window that took longer to hand on than it lasts
 MAX_WAITING = 256  # changes; then a window is over early
 
 _HEAD, _MIDDLE, _TAIL = b'{"id":', b',"type":"next","payload":', b"}"
@@ -166,8 +167,9 @@ class Flushes(Protocol):
 
 
 class Flusher:
-    """One window for all shapes of an event loop: at once after an idle one, else WINDOW_S after the last ended, or as
-    much later as that one took, so that others have their turn."""
+    """One window for all shapes of an event loop: at once after an idle one, else WINDOW_S after the last began to be
+    handed on. Where that takes longer, the next follows nearly at once: windows grow as the load does, and whatever else
+    is ready on the loop has its turn between two of them."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self.window_s = window_s
@@ -202,7 +204,7 @@ class Flusher:
         for shape in marked:
             shape.flush()
         ended = time.monotonic()
-        rest_s = max(self.window_s, ended - began)
+        rest_s = max(REST_S, self.window_s - (ended - began))
         self._not_before = ended + rest_s
         if self._resting:
             asyncio.get_running_loop().call_later(rest_s, self._go_on)
