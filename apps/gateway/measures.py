@@ -38,7 +38,8 @@ DISCONTINUITIES = Counter(
 )
 FANOUT_SECONDS = Histogram(
     "ig_ws_fanout_seconds",
-    "From numbering an event to handing it to the connections, the oldest of each window, in seconds",
+    "From numbering an event to handing it to the connections, the oldest of each window, in seconds;"
+    " without what is coalesced or waits for the tenant's pace",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30),
 )
 BUFFERED = Gauge(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.ids import new_id
+from apps.gateway.realtime import shapes
 from apps.gateway.realtime.batches import Batch, Flusher
 from apps.gateway.realtime.gaps import Reason
 from apps.gateway.realtime.handing import Handing
@@ -156,6 +157,32 @@ async def test_what_comes_too_fast_is_left_out_and_said(ref_id: str | None, reas
     assert {tuple(each["extensions"]["discontinuity"]["reasons"]) for each in member.heard if "extensions" in each} == {
         (reason,)
     }
+    handing.end()
+
+
+@pytest.mark.parametrize("limit", [Limit(1e6, 10**6), Limit(20.0, 1)])
+@pytest.mark.parametrize("coalesce_s", [0.0, 0.05])
+async def test_what_waits_on_purpose_is_not_late(
+    monkeypatch: pytest.MonkeyPatch, limit: Limit, coalesce_s: float
+) -> None:
+    timed: list[int] = []
+
+    class Ages:
+        def note(self, change: Change) -> None:
+            timed.append(change.number)
+
+    monkeypatch.setattr(shapes, "ages", lambda histogram: Ages())
+    handing, shape, member = following(limit, coalesce_s=coalesce_s)
+    for number in range(1, 6):
+        await handing.tell(shape, change(number))
+        await asyncio.sleep(0.001)
+    await until(lambda: bool(member.heard) and member.heard[-1]["data"]["n"] == 5)
+    if coalesce_s:
+        assert timed == []
+    elif limit.burst == 1:
+        assert timed == [1]
+    else:
+        assert timed[0] == 1 and timed == sorted(timed)
     handing.end()
 
 

@@ -173,6 +173,8 @@ class Shape:
     gap: Gap | None = None  # updates that the tenant's pace did not admit
     names_events: bool = False
     """True where each result is to say in its extensions of which event it tells, as accounts of deliveries need it."""
+    held_back: bool = False
+    """True where a window has updates that were kept waiting on purpose: coalesced, or over the tenant's pace."""
     _write: Write | None = None
     _is_compiled: bool = False
 
@@ -195,6 +197,7 @@ class Shape:
     def owed(self, newest: Newest) -> dict[str, Any]:
         """Return what the result of the next change has to say of those before it, and count them."""
         gap, self.gap = self.gap, None
+        self.held_back |= gap is not None or self.latest is not None
         if newest.superseded:
             measures.COALESCED.labels(self.source.field).inc(newest.superseded)
         if gap is None:
@@ -259,4 +262,6 @@ class Shape:
             tally(WRITTEN).inc(len(batch))
         batch.forget_frames()
         spans.delivered(batch, self.source.field, str(self.source.tenant_id), len(self.seats))
-        ages(measures.FANOUT_SECONDS).note(batch.told[0][0])
+        if not self.held_back:  # else it is not we who are late
+            ages(measures.FANOUT_SECONDS).note(batch.told[0][0])
+        self.held_back = False
