@@ -157,7 +157,7 @@ def test_all_of_attack_twice_and_killed_is_one_graph(tenant: TenantKit) -> None:
 
 def test_ctrl_c_leaves_a_job_that_the_same_command_goes_on_with(tenant: TenantKit, tmp_path: Path) -> None:
     source = tmp_path / "pairs.csv"
-    source.write_bytes(rows(6_000))
+    source.write_bytes(rows(20_000))
     mapping(tenant.ctx, "pairs", PAIRS)
     process = subprocess.Popen(command(tenant, source, "pairs"), cwd=ROOT, stderr=subprocess.PIPE, env=dict(os.environ))
     while process.poll() is None and not IngestBatch.objects.exists():

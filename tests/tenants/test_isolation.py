@@ -1,6 +1,7 @@
 """The database itself refuses another tenant's rows."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +21,8 @@ from apps.graph.types import EdgeInput, EntityInput
 from apps.tenants.base import TenantModel
 from apps.tenants.models import Tenant
 from tests.conftest import TenantKit, make_tenant
+
+THREADS = 4  # the pool has 16 connections, and the gateway's own threads keep theirs
 
 
 def tenant_tables() -> list[tuple[str, str]]:
@@ -237,9 +240,15 @@ def test_threads_never_carry_a_tenant_over(pair: tuple[TenantKit, TenantKit]) ->
             if number % 7 == 0:
                 connection.close()
 
-    with ThreadPoolExecutor(8) as pool:
+    together = threading.Barrier(THREADS)
+
+    def part(_: int) -> None:
+        together.wait(30)  # each thread once
+        connections.close_all()
+
+    with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, range(400)))
-        list(pool.map(lambda _: connections.close_all(), range(16)))
+        list(pool.map(part, range(THREADS)))
     assert wrong == []
 
 

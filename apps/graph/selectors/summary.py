@@ -54,7 +54,7 @@ def stored_counts(ctx: Context) -> tuple[int, int]:
 def graph_summary(ctx: Context) -> Summary:
     """Return the tenant's counts by kind, its newest ledger number, and the lag of each projection (in events)."""
     tenant_id = require_tenant_id()
-    rows = store.query(
+    rows = store.by_index(
         "select ref_kind, kind, count from graph_kind_count where tenant_id = %s and count > 0"
         " order by count desc, kind",
         (tenant_id,),
