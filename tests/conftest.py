@@ -4,11 +4,17 @@ Tests commit. They do not disturb each other, because each works in tenants that
 """
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests import embedded_services
+
+# A suite that was started in the background is told to ignore interrupts, and so would be whatever it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SERVICES = embedded_services.begin()
 
