@@ -29,12 +29,14 @@ def bare_environment(**more: str) -> dict[str, str]:
 
 
 def eventually(true: Callable[[], Any], limit_s: float = 120.0) -> Any:
-    """Return the first value of `true()` that is true. Raises AssertionError when none is within the limit."""
+    """Return the first value of `true()` that is true; a process that ends while it is looked at is looked for again.
+    Raises AssertionError when none is within the limit."""
     give_up = time.monotonic() + limit_s
     while time.monotonic() < give_up:
-        value = true()
-        if value:
-            return value
+        with contextlib.suppress(psutil.NoSuchProcess):
+            value = true()
+            if value:
+                return value
         time.sleep(0.05)
     raise AssertionError(f"not within {limit_s} s: {getattr(true, '__doc__', None) or true}")
 
