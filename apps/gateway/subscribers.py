@@ -66,7 +66,8 @@ class LivePublisher:
         if time.monotonic() < self._not_before_s:
             measures.PASSED_OVER.inc(len(batch))
             return
-        for tried in range(1, TRIES + 1):
+        tries = 1 if self._given_up else TRIES  # each may take a second where Redis hangs
+        for tried in range(1, tries + 1):
             try:
                 self._publish_all(batch)
             except (redis.RedisError, OSError) as error:
@@ -74,7 +75,7 @@ class LivePublisher:
             else:
                 self._given_up, self._not_before_s = 0, 0.0
                 return
-            if tried < TRIES:
+            if tried < tries:
                 measures.RETRIES.labels("publish").inc()
                 time.sleep(PAUSE_S * 2 ** (tried - 1))
         self._not_before_s = time.monotonic() + min(AWAY_MOST_S, AWAY_S * 2**self._given_up)
